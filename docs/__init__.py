@@ -1,0 +1,1 @@
+"""How StoryLab works, in words and in tables that a program writes."""

@@ -1,0 +1,140 @@
+"""The command line: `python -m storylab models | tell | score`."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from storylab import __version__
+from storylab.decoding import OPTIONS, PRESETS, Settings, check_opening, check_seed
+from storylab.decoding.settings import option_help
+from storylab.errors import StoryLabError
+from storylab.storytellers import Piece, describe, load
+
+Arguments = argparse.Namespace
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit status. What a person can mend is said in one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):  # a story may hold what the terminal's encoding lacks
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except StoryLabError as error:
+        print(f"storylab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader, `head` for instance, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="storylab", description="Language models finish the same story.")
+    parser.add_argument("--version", action="version", version=f"storylab {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    models = commands.add_parser("models", help="list the storytellers and their states")
+    models.add_argument("--json", action="store_true", help="as JSON")
+    models.set_defaults(command=_models)
+
+    tell = commands.add_parser("tell", help="tell a story from its first sentence")
+    tell.add_argument("opening", nargs="?", help="the first sentence, 1 to 300 characters")
+    _add_model(tell)
+    tell.add_argument("--seed", type=int, help="0 to 4294967295; drawn and reported where left out")
+    tell.add_argument("--preset", default="default", choices=PRESETS, help="settings by name")
+    meanings = option_help()
+    for name, option in OPTIONS.items():
+        choices = {"choices": option.choices} if option.choices else {"type": option.kind}
+        text = f"{meanings[name]} Default: {option.default}.".replace("%", "%%")
+        tell.add_argument("--" + name.replace("_", "-"), help=text, **choices)
+    tell.add_argument("--openings", metavar="FILE", help="a text file with an opening a line, each told")
+    tell.add_argument("--json", action="store_true", help="as JSON")
+    tell.set_defaults(command=_tell)
+
+    score = commands.add_parser("score", help="measure perplexity per word on stories")
+    _add_model(score)
+    score.add_argument("--data", required=True, metavar="STORIES.csv", help="a CSV, or hub:OWNER/NAME")
+    score.add_argument("--limit", type=int, help="the first so many stories only")
+    score.add_argument("--json", action="store_true", help="as JSON")
+    score.set_defaults(command=_score)
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, metavar="NAME", help="a storyteller's name, or a folder")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
+    parser.add_argument("--dtype", default="fp32", choices=("fp32", "bf16"), help="default: fp32")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _models(options: Arguments) -> None:
+    rows = describe()
+    if options.json:
+        return _print_json(rows)
+    for row in rows:
+        size = f"{row['parameters'] / 1e6:.1f}M" if row["parameters"] else "-"
+        print(f"{row['name']:<22}{row['state']:<14}{size:>8}  {row['title']}")
+        if row["reason"]:
+            print(f"{'':<22}{row['reason']}")
+
+
+def _tell(options: Arguments) -> None:
+    changes = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
+    settings = Settings.from_mapping(changes, options.preset)
+    if (options.opening is None) == (options.openings is None):
+        raise StoryLabError("give an opening, or --openings FILE")
+    openings = [options.opening] if options.openings is None else _read_openings(options.openings)
+    openings = [check_opening(opening) for opening in openings]
+    seed = check_seed(options.seed)
+    storyteller = load(options.model, device=options.device, dtype=options.dtype)
+    tellings = []
+    for number, opening in enumerate(openings):
+        own_seed = (seed + number) % 2**32  # a seed for each, so that equal openings still differ
+        if options.json:
+            tellings.append(storyteller.tell(opening, settings, own_seed).to_dict())
+            continue
+        print(opening, end=" ", flush=True)
+        for piece in storyteller.stream(opening, settings, own_seed):
+            if isinstance(piece, Piece):
+                print(piece.text, end="", flush=True)
+        print(f"\n[{piece.model}, seed {piece.seed}, ended by {piece.ended_by}, {piece.tokens_per_second} tokens/s]")
+    if options.json:
+        _print_json(tellings if options.openings is not None else tellings[0])
+
+
+def _read_openings(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            openings = [line.strip() for line in file if line.strip()]
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise StoryLabError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from None
+    if not openings:
+        raise StoryLabError(f"{path} has no openings")
+    return openings
+
+
+def _score(options: Arguments) -> None:
+    from storylab.stories import read_stories
+
+    stories = read_stories(options.data, limit=options.limit)
+    storyteller = load(options.model, device=options.device, dtype=options.dtype)
+    from storylab.evaluation.score import score  # imports torch, after what can fail quickly
+
+    result = score(storyteller, stories)
+    if options.json:
+        return _print_json(result.to_dict())
+    low, high = result.interval
+    print(
+        f"{result.model}: {result.perplexity_per_word:.2f} per word (95% interval {low:.2f} to {high:.2f}), "
+        f"{result.perplexity_per_token:.2f} per token, {result.stories} stories"
+    )

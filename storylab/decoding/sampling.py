@@ -1,0 +1,155 @@
+"""Choosing the next token, with random numbers that belong to one telling alone.
+
+transformers' `generate` samples from torch's global random state, so a telling would change with whatever
+runs beside it. Here each telling owns a `RandomStream`, and a draw is the Gumbel-max trick: the argmax of
+the log-probabilities plus independent Gumbel noise is an exact sample from the distribution (Gumbel 1954,
+"Statistical theory of extreme values"; Maddison, Tarlow and Minka 2014, "A* Sampling"). One number is drawn
+for every token of the vocabulary, so storytellers that share a vocabulary share their luck on equal seeds:
+where their distributions agree, so do their tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from storylab.decoding.settings import Settings
+from storylab.errors import StoryLabError
+
+if TYPE_CHECKING:
+    from transformers.generation.logits_process import LogitsProcessorList
+
+
+class RandomStream:
+    """Gumbel noise from a generator of its own: the k-th call gives the same numbers whatever runs beside it.
+
+    Args:
+        seed: From 0 to 2**32 - 1.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._generator = torch.Generator(device="cpu").manual_seed(seed)
+
+    def gumbel(self, size: int) -> Tensor:
+        """Draws independent standard Gumbel numbers, `-log(-log(u))` of uniform `u`.
+
+        Args:
+            size: How many.
+
+        Returns:
+            Finite numbers, float32, on the CPU.  # (size,)
+        """
+        uniform = torch.rand(size, generator=self._generator, dtype=torch.float64)  # (size,)
+        # Multiples of 2**-53 from 0 to 1 - 2**-53. The last gives 36.7; 0 would give -inf and forbid a token.
+        return uniform.clamp_(min=2.0**-54).log_().neg_().log_().neg_().float()
+
+
+def logits_processors(settings: Settings) -> LogitsProcessorList:
+    """The library's processors for the settings, in the order in which `generate` applies them.
+
+    The repetition settings hold for every strategy; temperature and the cuts only where tokens are drawn.
+    An option at its neutral value adds nothing.
+    """
+    # Takes a third of a second the first time, which reading settings or printing help should not pay.
+    from transformers.generation import logits_process as library
+
+    processors = library.LogitsProcessorList()
+    if settings.repetition_penalty != 1:
+        processors.append(library.RepetitionPenaltyLogitsProcessor(settings.repetition_penalty))
+    if settings.no_repeat_ngram_size > 0:
+        processors.append(library.NoRepeatNGramLogitsProcessor(settings.no_repeat_ngram_size))
+    if settings.strategy != "sample":
+        return processors
+    if settings.temperature != 1:
+        processors.append(library.TemperatureLogitsWarper(settings.temperature))
+    if settings.top_k > 0:
+        processors.append(library.TopKLogitsWarper(settings.top_k))
+    if settings.top_p < 1:
+        processors.append(library.TopPLogitsWarper(settings.top_p))
+    if settings.min_p > 0:
+        processors.append(library.MinPLogitsWarper(settings.min_p))
+    if settings.typical_p < 1:
+        processors.append(library.TypicalLogitsWarper(settings.typical_p))
+    return processors
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A chosen token and how likely the model itself held it."""
+
+    token: int
+    """The token's id."""
+    log_probability: float
+    """Natural logarithm, under the softmax of the logits before any processor."""
+
+
+class TokenChooser:
+    """Chooses the tokens of one telling, greedily or by a draw.
+
+    Args:
+        settings: With strategy "greedy" or "sample"; a beam search weighs whole texts and is the library's.
+        stream: The telling's random numbers, one call a token; greedy leaves it alone.
+
+    Raises:
+        ValueError: The strategy is "beam".
+    """
+
+    def __init__(self, settings: Settings, stream: RandomStream) -> None:
+        if settings.strategy == "beam":
+            raise ValueError("a beam search does not choose token by token")
+        self._draws = settings.strategy == "sample"
+        self._stream = stream
+        self._processors = logits_processors(settings)
+
+    def transform(self, context_ids: Tensor, logits: Tensor) -> Tensor:
+        """The log-probabilities from which a token is chosen.
+
+        Args:
+            context_ids: What stands in the text so far.  # (1, length)
+            logits: Of the next token.  # (vocabulary,)
+
+        Returns:
+            Float32 on the CPU, -inf for a forbidden token, never for all of them: where every token would
+            repeat an n-gram, the model's own probabilities stand.  # (vocabulary,)
+
+        Raises:
+            StoryLabError: The logits are not numbers, which damaged weights bring about.
+        """
+        return self._transform(context_ids, _log_softmax(logits), logits)
+
+    def choose(self, context_ids: Tensor, logits: Tensor) -> Choice:
+        """Chooses the next token: the argmax, of log-probabilities plus Gumbel noise where tokens are drawn.
+
+        Args:
+            context_ids: What stands in the text so far.  # (1, length)
+            logits: Of the next token.  # (vocabulary,)
+
+        Raises:
+            StoryLabError: The logits are not numbers, which damaged weights bring about.
+        """
+        log_probabilities = _log_softmax(logits)
+        scores = self._transform(context_ids, log_probabilities, logits)
+        if self._draws:
+            scores = scores + self._stream.gumbel(len(scores))
+        token = int(scores.argmax())
+        return Choice(token, float(log_probabilities[token]))
+
+    def _transform(self, context_ids: Tensor, log_probabilities: Tensor, logits: Tensor) -> Tensor:
+        if not self._processors:
+            return log_probabilities
+        scores = self._processors(context_ids.cpu(), logits.detach().float().cpu()[None])[0]
+        if not bool(scores.isfinite().any()):
+            return log_probabilities
+        return scores.log_softmax(dim=-1)
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    """Log-probabilities in float32 on the CPU; NaN, +inf or nothing but -inf among the logits is refused."""
+    log_probabilities = logits.detach().float().cpu().log_softmax(dim=-1)
+    if bool(log_probabilities.isnan().any()):
+        raise StoryLabError("the model's logits are not all numbers; its weights may be damaged")
+    return log_probabilities

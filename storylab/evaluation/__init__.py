@@ -1,0 +1,1 @@
+"""Measuring storytellers on stories that they have not seen."""

@@ -1,0 +1,290 @@
+"""Three ways to make a training example of a story, and packing: stories -> tensors.
+
+| framing | a model reads | and learns | labels a story |
+| --- | --- | --- | --- |
+| `NextToken` (a) | a prefix | the one token after it | a few prefixes, or every one |
+| `PromptTarget` (b) | sentence 1 as the source, the rest shifted by one | the rest and the end | all of the rest |
+| `Autoregressive` (c) | the story | the same, one token on | all, or all of the rest |
+| `Packed` (c) | several stories side by side, each blind to the others | the same | the same |
+
+A framing says which examples an epoch has (`examples`, rows of integers), how long they are (`lengths`) and
+what tensors some of them make (`collate`). Labels stand under the position that predicts them, -100 where
+nothing is to be learnt: under padding always, under the prompt where a framing says so.
+"""
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from storylab.errors import StoryLabError
+from storylab.stories import Story
+from storylab.tokenizers import start_token
+
+IGNORED = -100  # the label that torch's cross-entropy leaves out
+
+
+class EncodedStory(NamedTuple):
+    """Token ids of a story that was tokenised as one string: sentence 1, and sentences 2 to 5."""
+
+    opening: np.ndarray
+    continuation: np.ndarray
+
+    @property
+    def tokens(self) -> np.ndarray:
+        return np.concatenate([self.opening, self.continuation])
+
+
+def encode_stories(stories: Sequence[Story], tokenizer) -> list[EncodedStory]:
+    """Tokenise stories, each as one string, and cut them after sentence 1.
+
+    A token that straddles the cut, which neither SentencePiece nor GPT-2's BPE makes, would count as
+    continuation.
+    """
+    if not stories:
+        return []
+    ids = lambda texts: tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]  # noqa: E731
+    encoded = []
+    for whole, opening in zip(ids([s.text for s in stories]), ids([s.opening for s in stories]), strict=True):
+        cut = next(
+            (i for i, pair in enumerate(zip(whole, opening, strict=False)) if pair[0] != pair[1]),
+            len(opening),
+        )
+        whole = np.array(whole, dtype=np.int32)
+        encoded.append(EncodedStory(whole[:cut], whole[cut:]))
+    return encoded
+
+
+def pad(rows: Sequence[np.ndarray], value: int) -> Tensor:
+    """Stack rows of different lengths into (rows, longest), filled up on the right."""
+    padded = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
+    for row, ids in zip(padded, rows, strict=True):
+        row[: len(ids)] = ids
+    return torch.from_numpy(padded)
+
+
+def real_positions(rows: Sequence[np.ndarray]) -> Tensor:
+    """1 where `pad` keeps a token of the row, 0 where it pads (rows, longest)."""
+    lengths = torch.tensor([len(row) for row in rows])
+    return (torch.arange(int(lengths.max())) < lengths[:, None]).long()
+
+
+class Framing(ABC):
+    """Examples made of encoded stories; `start`, `end` and `padding` are token ids of the tokenizer."""
+
+    def __init__(self, stories: Sequence[EncodedStory], tokenizer, positions: int):
+        """Keep stories that a model with so many positions can read.
+
+        Raises:
+            StoryLabError: There are none, or one is too long.
+        """
+        if not stories:
+            raise StoryLabError("there are no stories to learn from")
+        self.stories = stories
+        self.start, self.end = start_token(tokenizer), tokenizer.eos_token_id
+        self.padding = self.end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        longest = max(len(story.opening) + len(story.continuation) for story in stories) + 1
+        if longest > positions:
+            raise StoryLabError(f"the longest story has {longest} tokens, the model has {positions} positions")
+
+    def examples(self, epoch: int) -> np.ndarray:
+        """The examples of an epoch, one row each; the same rows whenever it is asked."""
+        return np.arange(len(self.stories))[:, None]
+
+    @abstractmethod
+    def lengths(self, examples: np.ndarray) -> np.ndarray:
+        """Tokens that each example puts through the model, so that a batch can hold examples of a length."""
+
+    @abstractmethod
+    def collate(self, examples: Iterable[np.ndarray]) -> dict[str, Tensor]:
+        """The tensors of some examples: what the model's forward takes, and `labels`."""
+
+
+class NextToken(Framing):
+    """Framing a: a prefix that ends in the continuation, and the one token after it."""
+
+    def __init__(self, stories, tokenizer, positions: int, prefixes: int = 0, seed: int = 0):
+        """Take `prefixes` random prefixes of a story an epoch, anew each epoch; 0 takes every one."""
+        super().__init__(stories, tokenizer, positions)
+        self.prefixes, self.seed = prefixes, seed
+
+    def examples(self, epoch: int) -> np.ndarray:
+        """Rows (story, known): the label is token `known` of the story, the prefix all before it."""
+        random = np.random.default_rng((self.seed, epoch))
+        rows = []
+        for index, story in enumerate(self.stories):
+            choices = len(story.continuation) + 1  # every continuation token, and the end
+            taken = np.arange(choices)
+            if 0 < self.prefixes < choices:
+                taken = random.choice(choices, self.prefixes, replace=False)
+            rows.append(np.column_stack([np.full(len(taken), index), len(story.opening) + taken]))
+        return np.concatenate(rows)
+
+    def lengths(self, examples: np.ndarray) -> np.ndarray:
+        return examples[:, 1] + 1
+
+    def collate(self, examples) -> dict[str, Tensor]:
+        """input_ids and attention_mask (batch, length), labels (batch, 1)."""
+        prefixes, labels = [], []
+        for index, known in examples:
+            tokens = np.append(self.stories[index].tokens, self.end)
+            prefixes.append(np.insert(tokens[:known], 0, self.start))
+            labels.append(tokens[known])
+        return {
+            "input_ids": pad(prefixes, self.padding),
+            "attention_mask": real_positions(prefixes),
+            "labels": torch.from_numpy(np.array(labels, dtype=np.int64))[:, None],
+        }
+
+
+class PromptTarget(Framing):
+    """Framing b: sentence 1 and the end token as the source; the target is the rest, shifted by one."""
+
+    def lengths(self, examples: np.ndarray) -> np.ndarray:
+        # Sorted by the target, and among equal targets by the source, a batch needs little padding of either.
+        stories = [self.stories[index] for index in examples[:, 0]]
+        return np.array([len(s.continuation) + len(s.opening) / 1000 for s in stories])
+
+    def collate(self, examples) -> dict[str, Tensor]:
+        """input_ids, attention_mask (batch, source); decoder_input_ids, labels (batch, target)."""
+        stories = [self.stories[index] for (index,) in examples]
+        sources = [np.append(story.opening, self.end) for story in stories]
+        return {
+            "input_ids": pad(sources, self.padding),
+            "attention_mask": real_positions(sources),
+            "decoder_input_ids": pad([np.insert(s.continuation, 0, self.start) for s in stories], self.padding),
+            "labels": pad([np.append(s.continuation, self.end) for s in stories], IGNORED),
+        }
+
+
+def _shifted(story: EncodedStory, start: int, end: int, learn_prompt: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and labels of one story for framing c: labels are inputs shifted by one, then the end."""
+    tokens = story.tokens
+    labels = np.append(tokens, end)
+    if not learn_prompt:
+        labels[: len(story.opening)] = IGNORED
+    return np.insert(tokens, 0, start), labels
+
+
+class Autoregressive(Framing):
+    """Framing c: one sequence, labels are inputs shifted by one; the prompt is learnt too unless masked."""
+
+    def __init__(self, stories, tokenizer, positions: int, learn_prompt: bool = True):
+        super().__init__(stories, tokenizer, positions)
+        self.learn_prompt = learn_prompt
+
+    def lengths(self, examples: np.ndarray) -> np.ndarray:
+        stories = [self.stories[index] for index in examples[:, 0]]
+        return np.array([len(s.opening) + len(s.continuation) + 1 for s in stories])
+
+    def collate(self, examples) -> dict[str, Tensor]:
+        """input_ids, attention_mask, labels (batch, length)."""
+        pairs = [_shifted(self.stories[i], self.start, self.end, self.learn_prompt) for (i,) in examples]
+        inputs = [inputs for inputs, _ in pairs]
+        return {
+            "input_ids": pad(inputs, self.padding),
+            "attention_mask": real_positions(inputs),
+            "labels": pad([labels for _, labels in pairs], IGNORED),
+        }
+
+
+def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
+    """Put items into as few packs as first-fit would, longest first, each into the fullest pack with room.
+
+    Best-fit decreasing (Johnson 1973) over the packs' free room, kept sorted: n log n in the items.
+
+    Args:
+        lengths: The items' lengths, each at most `capacity`.
+        capacity: What a pack holds.
+
+    Returns:
+        The packs, each a list of item indices; every item is in exactly one.
+    """
+    packs: list[list[int]] = []
+    rooms: list[tuple[int, int]] = []  # (free room, pack), sorted; full packs are taken out
+    for item in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if lengths[item] > capacity:
+            raise StoryLabError(f"an item of {lengths[item]} tokens does not fit a pack of {capacity}")
+        place = bisect_left(rooms, (lengths[item], -1))
+        if place == len(rooms):
+            packs.append([])
+            room, chosen = capacity, len(packs) - 1
+        else:
+            room, chosen = rooms.pop(place)
+        packs[chosen].append(item)
+        if room > lengths[item]:
+            insort(rooms, (room - lengths[item], chosen))
+    return packs
+
+
+class Packed(Framing):
+    """Framing c in packs: stories side by side, each with its own positions and blind to the others.
+
+    A story longer than a pack is cut into pieces of a pack's length; the last label of a piece is the first
+    token of the next, so that no token and no label is lost.
+    """
+
+    def __init__(self, stories, tokenizer, positions: int, pack_length: int, learn_prompt: bool = True):
+        super().__init__(stories, tokenizer, max(positions, 1 << 30))
+        if pack_length > positions:
+            raise StoryLabError(f"packs of {pack_length} tokens are longer than the model's {positions} positions")
+        self.pack_length = pack_length
+        self.pieces: list[tuple[np.ndarray, np.ndarray]] = []
+        for story in stories:
+            inputs, labels = _shifted(story, self.start, self.end, learn_prompt)
+            for cut in range(0, len(inputs), pack_length):
+                self.pieces.append((inputs[cut : cut + pack_length], labels[cut : cut + pack_length]))
+        self.packs = pack([len(inputs) for inputs, _ in self.pieces], pack_length)
+
+    def examples(self, epoch: int) -> np.ndarray:
+        return np.arange(len(self.packs))[:, None]
+
+    def lengths(self, examples: np.ndarray) -> np.ndarray:
+        return np.array([sum(len(self.pieces[p][0]) for p in self.packs[i]) for i in examples[:, 0]])
+
+    def collate(self, examples) -> dict[str, Tensor]:
+        """input_ids, position_ids, labels (batch, length); attention_mask (batch, 1, length, length).
+
+        The mask is True where a position may look: back, and within its own story.
+        """
+        packs = [[self.pieces[p] for p in self.packs[i]] for (i,) in examples]
+        join = lambda part: [np.concatenate([part(piece) for piece in pieces]) for pieces in packs]  # noqa: E731
+        inputs = join(lambda piece: piece[0])
+        owners = [np.repeat(np.arange(len(p)), [len(piece[0]) for piece in p]) for p in packs]
+        owner = pad(owners, IGNORED)  # (batch, length): padding sees padding alone
+        length = owner.shape[1]
+        look_back = torch.ones(length, length, dtype=torch.bool).tril()
+        return {
+            "input_ids": pad(inputs, self.padding),
+            "position_ids": pad(join(lambda piece: np.arange(len(piece[0]))), 0),
+            "attention_mask": ((owner[:, :, None] == owner[:, None, :]) & look_back)[:, None],
+            "labels": pad(join(lambda piece: piece[1]), IGNORED),
+        }
+
+
+def batches(framing: Framing, epoch: int, size: int, seed: int, window: int = 64) -> list[np.ndarray]:
+    """An epoch's batches in training order, examples of like length together.
+
+    Examples are shuffled, sorted by length within windows of `window` batches, cut into batches, and the
+    batches shuffled: little padding, and still another order each epoch. A pure function of its arguments,
+    so that a resumed training meets the very batches it would have met.
+
+    Args:
+        framing: Where the examples come from.
+        epoch: Which epoch, counted from 0.
+        size: Examples a batch; the last of a window may hold fewer.
+        seed: Seed of the order.
+        window: Batches sorted together.
+    """
+    random = np.random.default_rng((seed, epoch))
+    examples = random.permutation(framing.examples(epoch))
+    cut = []
+    for first in range(0, len(examples), size * window):
+        some = examples[first : first + size * window]
+        some = some[np.argsort(framing.lengths(some), kind="stable")]
+        cut += [some[i : i + size] for i in range(0, len(some), size)]
+    return [cut[i] for i in random.permutation(len(cut))]

@@ -1,0 +1,161 @@
+"""What telling and scoring need of each kind of model: a session that goes on token by token, and a framing.
+
+A session holds a text under way: `logits` of the next token, `context` as repetition settings see it, and
+`advance` to put one more token behind it. Nothing outside this file asks what kind a model is.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from storylab.framing import Autoregressive, EncodedStory, Framing, NextToken, PromptTarget
+from storylab.models import EncoderStoryteller, Seq2SeqStoryteller
+from storylab.tokenizers import encode, start_token
+
+
+class Session(ABC):
+    """A text under way."""
+
+    context: Tensor
+    """The text so far, as repetition settings see it (1, length)."""
+    logits: Tensor
+    """Of the next token (vocabulary,)."""
+    room: int
+    """How many more tokens the model has positions for."""
+
+    @abstractmethod
+    def advance(self, token: int) -> None:
+        """Put a token behind the text and compute the logits of the one after it."""
+
+    def _append(self, token: int) -> Tensor:
+        """Note a token; returns it as a batch of its own (1, 1)."""
+        added = torch.tensor([[token]], device=self.context.device)
+        self.context = torch.cat([self.context, added], dim=1)
+        self.room -= 1
+        return added
+
+
+class Kind(ABC):
+    """A model and its tokenizer, as one kind of storyteller."""
+
+    model_class: type = AutoModelForCausalLM
+
+    def __init__(self, model: PreTrainedModel, tokenizer):
+        self.model, self.tokenizer = model, tokenizer
+        self.positions = model.config.max_position_embeddings
+        self.start, self.end = start_token(tokenizer), tokenizer.eos_token_id
+
+    @abstractmethod
+    def prompt(self, opening: str) -> dict[str, Tensor]:
+        """What `generate` is given for an opening, each a batch of one."""
+
+    @abstractmethod
+    def session(self, opening: str) -> Session:
+        """Begin a text with an opening."""
+
+    @abstractmethod
+    def scoring(self, stories: Sequence[EncodedStory]) -> Framing:
+        """The framing in which each continuation token and the end are labels exactly once."""
+
+    def _tensor(self, ids: list[int]) -> Tensor:
+        return torch.tensor([ids], device=self.model.device)  # (1, length)
+
+
+class _EncoderSession(Session):
+    def __init__(self, kind: "EncoderKind", ids: Tensor):
+        self.model, self.context = kind.model, ids
+        self.room = kind.positions - ids.shape[1]
+        self._predict()
+
+    @torch.inference_mode()
+    def _predict(self) -> None:
+        self.logits = self.model(input_ids=self.context).logits[0, -1]
+
+    def advance(self, token: int) -> None:
+        self._append(token)
+        self._predict()  # the whole prefix anew: with a token more, every position sees something else
+
+
+class EncoderKind(Kind):
+    """Encoder-only next-token predictor."""
+
+    model_class = EncoderStoryteller
+
+    def prompt(self, opening: str) -> dict[str, Tensor]:
+        return {"input_ids": self._tensor([self.start, *encode(self.tokenizer, opening)])}
+
+    def session(self, opening: str) -> Session:
+        return _EncoderSession(self, self.prompt(opening)["input_ids"])
+
+    def scoring(self, stories: Sequence[EncodedStory]) -> Framing:
+        return NextToken(stories, self.tokenizer, self.positions, prefixes=0)
+
+
+class _Seq2SeqSession(Session):
+    def __init__(self, kind: "Seq2SeqKind", source: Tensor):
+        self.model, self.cache = kind.model, None
+        self.context = torch.tensor([[kind.start]], device=source.device)
+        self.room = kind.positions - 1
+        with torch.inference_mode():
+            self.source = self.model.get_encoder()(source)
+        self._predict(self.context)
+
+    @torch.inference_mode()
+    def _predict(self, new: Tensor) -> None:
+        output = self.model(
+            encoder_outputs=self.source, decoder_input_ids=new, past_key_values=self.cache, use_cache=True
+        )
+        self.cache, self.logits = output.past_key_values, output.logits[0, -1]
+
+    def advance(self, token: int) -> None:
+        self._predict(self._append(token))
+
+
+class Seq2SeqKind(Kind):
+    """Encoder-decoder: the opening is its source."""
+
+    model_class = Seq2SeqStoryteller
+
+    def prompt(self, opening: str) -> dict[str, Tensor]:
+        return {"input_ids": self._tensor([*encode(self.tokenizer, opening), self.end])}
+
+    def session(self, opening: str) -> Session:
+        return _Seq2SeqSession(self, self.prompt(opening)["input_ids"])
+
+    def scoring(self, stories: Sequence[EncodedStory]) -> Framing:
+        return PromptTarget(stories, self.tokenizer, self.positions)
+
+
+class _CausalSession(Session):
+    def __init__(self, kind: "CausalKind", ids: Tensor):
+        self.model, self.context, self.cache = kind.model, ids, None
+        self.room = kind.positions - ids.shape[1]
+        self._predict(ids)
+
+    @torch.inference_mode()
+    def _predict(self, new: Tensor) -> None:
+        output = self.model(input_ids=new, past_key_values=self.cache, use_cache=True)
+        self.cache, self.logits = output.past_key_values, output.logits[0, -1]
+
+    def advance(self, token: int) -> None:
+        self._predict(self._append(token))
+
+
+class CausalKind(Kind):
+    """Any causal language model of transformers, told nothing but the opening."""
+
+    def prompt(self, opening: str) -> dict[str, Tensor]:
+        return {"input_ids": self._tensor([self.start, *encode(self.tokenizer, opening)])}
+
+    def session(self, opening: str) -> Session:
+        return _CausalSession(self, self.prompt(opening)["input_ids"])
+
+    def scoring(self, stories: Sequence[EncodedStory]) -> Framing:
+        return Autoregressive(stories, self.tokenizer, self.positions, learn_prompt=False)
+
+
+KINDS: dict[str, type[Kind]] = {"encoder": EncoderKind, "seq2seq": Seq2SeqKind, "causal": CausalKind}
+"""The kinds by the name that the catalogue uses."""

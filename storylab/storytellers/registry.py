@@ -1,0 +1,57 @@
+"""`load(name)`: a storyteller by its name or folder, loaded once a process."""
+
+import threading
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storylab.errors import StoryLabError
+from storylab.storytellers.catalog import Entry, find
+from storylab.storytellers.weights import inspect_checkpoint
+
+if TYPE_CHECKING:
+    from storylab.storytellers.storyteller import Storyteller
+
+_loaded: dict[tuple[str, str, str], "Storyteller"] = {}
+_locks: defaultdict[tuple[str, str, str], threading.Lock] = defaultdict(threading.Lock)
+_guard = threading.Lock()
+
+
+def load(name: str, *, device: str = "cpu", dtype: str = "fp32") -> "Storyteller":
+    """The storyteller of a name, kept for the next call; safe to call from several threads.
+
+    Args:
+        name: A name of the catalogue, or the path of a checkpoint folder (with a slash in it).
+        device: Where it computes: "cpu", "cuda", "cuda:1", ...
+        dtype: What it computes in: "fp32" or "bf16".
+
+    Raises:
+        StoryLabError: There is no such storyteller, it is untrained or broken, or the device is not there.
+    """
+    if not isinstance(name, str) or not name:
+        raise StoryLabError("the storyteller's name must be text")
+    key = (name, device, dtype)
+    with _guard:
+        lock = _locks[key]
+    with lock:
+        if key not in _loaded:
+            _loaded[key] = _open(name, device, dtype)
+        return _loaded[key]
+
+
+def _open(name: str, device: str, dtype: str) -> "Storyteller":
+    entry = _entry(name)
+    state = inspect_checkpoint(entry.folder)
+    if state.state != "ready":
+        raise StoryLabError(f"{entry.name} is {state.state}: {state.reason}")
+    from storylab.storytellers.storyteller import Storyteller  # imports torch and transformers
+
+    return Storyteller.from_folder(entry.name, entry.title, entry.kind, entry.folder, device, dtype)
+
+
+def _entry(name: str) -> Entry:
+    folder = Path(name)
+    if "/" in name and "\0" not in name and (folder / "config.json").is_file():
+        state = inspect_checkpoint(folder)
+        return Entry(folder.name, state.title or folder.name, state.kind, str(folder.resolve()))
+    return find(name)

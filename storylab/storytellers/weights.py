@@ -1,0 +1,98 @@
+"""Whether a checkpoint folder is whole, told from its files alone, before any of it is loaded."""
+
+import json
+import struct
+import tomllib
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from storylab.errors import StoryLabError
+
+KINDS = {"storylab-encoder": "encoder", "storylab-seq2seq": "seq2seq"}
+"""Storyteller kinds by the `model_type` of a config; every other one is taken for a causal model."""
+MAX_HEADER = 100_000_000  # bytes; the safetensors library refuses more
+
+
+@dataclass(frozen=True)
+class CheckpointState:
+    """What a look at a checkpoint folder tells."""
+
+    state: str
+    """`ready`, `untrained` or `broken`."""
+    reason: str = ""
+    """Why it is not ready, in one sentence."""
+    kind: str = ""
+    """`encoder`, `seq2seq` or `causal`; empty where the config can't be read."""
+    title: str = ""
+    """The recipe's title, where there is one."""
+    parameters: int | None = None
+    """Numbers in the weights file; None where it can't be read."""
+
+
+def inspect_checkpoint(folder: Path) -> CheckpointState:
+    """Say whether a folder holds a whole checkpoint: readable config and tokenizer, complete weights."""
+    if not folder.is_dir():
+        return CheckpointState("untrained", f"{folder.name} has not been trained yet: python -m train {folder.name}")
+    kind, title, parameters = "", "", None
+    try:
+        kind = KINDS.get(_read_json(folder / "config.json").get("model_type", ""), "causal")
+        title = _title(folder / "recipe.toml")
+        parameters = count_parameters(folder / "model.safetensors")
+        _read_json(folder / "tokenizer.json")
+    except StoryLabError as error:
+        return CheckpointState("broken", str(error), kind, title, parameters)
+    return CheckpointState("ready", "", kind, title, parameters)
+
+
+def count_parameters(path: Path) -> int:
+    """Numbers in a safetensors file, from its header, once the file is as long as the header says.
+
+    The format: eight bytes with the header's length, a JSON header with each tensor's shape and place, the
+    tensors (huggingface.co/docs/safetensors).
+
+    Raises:
+        StoryLabError: The file is missing, no safetensors file, or cut short.
+    """
+    name = f"{path.parent.name}/{path.name}"
+    if not path.is_file():
+        others = sorted(p.name for p in path.parent.glob("*") if p.suffix in {".bin", ".pt", ".pth", ".ckpt", ".pkl"})
+        hint = f"; {others[0]} is not opened, only safetensors are" if others else ""
+        raise StoryLabError(f"{name} is missing{hint}")
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > min(MAX_HEADER, size):
+                raise ValueError
+            header = json.loads(file.read(length))
+        tensors = [entry for key, entry in header.items() if key != "__metadata__"]
+        whole = 8 + length + max(entry["data_offsets"][1] for entry in tensors)
+        parameters = sum(prod(entry["shape"]) for entry in tensors)
+    except OSError as error:
+        raise StoryLabError(f"{name} can't be read: {error.strerror}") from None
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise StoryLabError(f"{name} is not a safetensors file") from None
+    if size != whole:
+        raise StoryLabError(f"{name} is damaged: it has {size:,} bytes, its header says {whole:,}")
+    return parameters
+
+
+def _read_json(path: Path) -> dict:
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StoryLabError(f"{name} can't be read: {error.strerror}") from None
+    except ValueError:
+        raise StoryLabError(f"{name} is not JSON") from None
+    if not isinstance(value, dict):
+        raise StoryLabError(f"{name} is not a JSON object")
+    return value
+
+
+def _title(recipe: Path) -> str:
+    try:
+        return str(tomllib.loads(recipe.read_text(encoding="utf-8")).get("title", ""))
+    except (OSError, ValueError):
+        return ""  # a title is a courtesy, no condition

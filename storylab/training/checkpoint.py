@@ -1,0 +1,45 @@
+"""Writing a checkpoint folder: weights, config, tokenizer, recipe, log and model card, whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from storylab.training.card import Outcome, model_card
+
+
+def round_weights(model: PreTrainedModel) -> PreTrainedModel:
+    """Round the weights to bf16, as they will be stored, and go on computing in fp32."""
+    return model.to(torch.bfloat16).to(torch.float32)
+
+
+def export(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, outcome: Outcome, log: Path, target: Path
+) -> None:
+    """Write a checkpoint folder in bf16, in place of an older one.
+
+    Args:
+        model: The trained model; it is left in bf16.
+        tokenizer: Saved beside it.
+        outcome: What the training came to, for recipe and card.
+        log: The training log, copied.
+        target: The folder to write.
+    """
+    recipe = outcome.recipe
+    names = {part: Path(getattr(recipe, part)).name for part in ("stories", "validation", "test")}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
+        folder = Path(temporary) / "new"
+        model.to(torch.bfloat16).save_pretrained(folder)
+        (folder / "model.safetensors").chmod(0o644)
+        tokenizer.save_pretrained(folder)
+        (folder / "recipe.toml").write_text(replace(recipe, **names).to_toml(), encoding="utf-8")
+        (folder / "README.md").write_text(model_card(outcome), encoding="utf-8")
+        shutil.copyfile(log, folder / "log.jsonl")
+        if target.exists():
+            os.rename(target, Path(temporary) / "old")
+        os.rename(folder, target)

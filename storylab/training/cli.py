@@ -1,0 +1,79 @@
+"""The command line of training: `python -m train NAME`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from storylab import __version__
+from storylab.errors import StoryLabError
+
+
+def main(arguments: Sequence[str] | None, recipes: Path) -> int:
+    """Train a recipe of a folder; returns the exit status.
+
+    Args:
+        arguments: The command line, `sys.argv[1:]` where None.
+        recipes: The folder with the recipes; checkpoints and runs lie beside it.
+    """
+    names = sorted(path.stem for path in recipes.glob("*.toml"))
+    options = _parser(names).parse_args(arguments)
+    try:
+        _train(options, recipes)
+    except StoryLabError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\ntrain: interrupted; python -m train {options.name} --resume goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser(names: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="train", description="Train a storyteller by a recipe.")
+    parser.add_argument("name", metavar="NAME", help=f"{', '.join(names)}; or the path of a recipe")
+    parser.add_argument("--version", action="version", version=f"storylab {__version__}")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a recipe's value")
+    parser.add_argument("--stories", help="training stories: a CSV, or hub:OWNER/NAME")
+    parser.add_argument("--validation", help="validation stories; else split off from --stories")
+    parser.add_argument("--test", help="test stories, measured once at the end")
+    parser.add_argument("--texts", help="recipe vocabulary: folder of the text files that it names")
+    parser.add_argument("--resume", action="store_true", help="go on where runs/NAME was interrupted")
+    parser.add_argument("--init-from", metavar="CHECKPOINT", help="start from a checkpoint's weights")
+    parser.add_argument("--device", choices=("auto", "cpu"), default="auto", help="auto takes a GPU where there is one")
+    parser.add_argument("--dtype", choices=("fp32", "bf16"), help="precision of the training; else the recipe's")
+    return parser
+
+
+def _train(options: argparse.Namespace, recipes: Path) -> None:
+    path = Path(options.name) if options.name.endswith(".toml") else recipes / f"{options.name}.toml"
+    if not path.is_file():
+        raise StoryLabError(f"there is no recipe {options.name!r}; there are {', '.join(_names(recipes))}")
+    project = recipes.parent
+    if path.stem == "vocabulary":
+        from storylab.training.vocabulary import make_vocabulary, read_vocabulary_recipe
+
+        recipe = read_vocabulary_recipe(path, options.set)
+        print(make_vocabulary(recipe, options.stories, options.texts, recipes / "vocabulary"))
+        return
+    from storylab.training.recipe import read_recipe
+
+    recipe = read_recipe(path, options.set)
+    given = {part: getattr(options, part) for part in ("stories", "validation", "test", "init_from")}
+    given["precision"] = options.dtype
+    recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
+    from storylab.training.run import run  # imports torch, transformers and accelerate
+
+    folder = run(
+        recipe,
+        checkpoints=project / "checkpoints",
+        runs=project / "runs",
+        resume=options.resume,
+        device=options.device,
+    )
+    print(f"checkpoint: {folder}")
+
+
+def _names(recipes: Path) -> list[str]:
+    return sorted(path.stem for path in recipes.glob("*.toml"))

@@ -1,0 +1,199 @@
+"""A recipe: everything that decides a checkpoint but the stories, as typed data that refuses nonsense early."""
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import tomli_w
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from storylab.errors import StoryLabError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a checkpoint is trained. Read from TOML by `read_recipe`; every field is a key there."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    name: str
+    """The checkpoint's name: its folder under `checkpoints/` and the storyteller's name."""
+    title: str = ""
+    """What the page calls it."""
+    note: str = ""
+    """A sentence or two for the model card: why the recipe is as it is."""
+    model_type: Literal["encoder", "seq2seq"]
+    """Which architecture is built, or loaded from `init_from`."""
+    model: dict[str, int | float | bool] = field(default_factory=dict)
+    """The architecture's shape: fields of its config (`width`, `heads`, `layers`, ...)."""
+    framing: Literal["next-token", "prompt-target", "autoregressive", "packed"]
+    """How stories become examples (storylab/framing.py)."""
+    init_from: str = ""
+    """A checkpoint folder whose weights the training starts from; empty: random weights."""
+    vocabulary: str = ""
+    """A folder with the tokenizer; empty: a vocabulary of `vocabulary_size` is learnt from the stories."""
+    vocabulary_size: int = 8000
+    """Pieces of a vocabulary learnt from the stories."""
+
+    stories: str = ""
+    """Training stories, a CSV or hub:OWNER/NAME; usually left to the command line."""
+    validation: str = ""
+    """Validation stories; empty: split off by a hash of each story."""
+    test: str = ""
+    """Test stories; empty: split off by a hash of each story."""
+    limit: int = 0
+    """Use only so many training stories; 0: all."""
+
+    prefixes: int = 10
+    """Framing `next-token`: prefixes of a story an epoch; 0: every one."""
+    validation_prefixes: int = 4
+    """Framing `next-token`: prefixes of a validation story, always the same ones; 0: every one."""
+    learn_prompt: bool = True
+    """Framings `autoregressive` and `packed`: whether the first sentence is learnt too."""
+    pack_length: int = 512
+    """Framing `packed`: tokens a pack."""
+
+    epochs: float = 1.0
+    """Passes through the stories; the schedule's length."""
+    batch_size: int = 64
+    """Examples a forward pass, over all processes together."""
+    accumulation: int = 1
+    """Forward passes whose gradients make one step."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon`: Muon for the layers' matrices (Jordan et al. 2024), AdamW for the rest."""
+    learning_rate: float = 1e-3
+    """Peak learning rate of AdamW."""
+    matrix_learning_rate: float = 0.02
+    """Peak learning rate of Muon."""
+    momentum: float = 0.95
+    """Muon's momentum."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay of all matrices but embeddings."""
+    warmup: int = 100
+    """Steps over which the learning rate rises from zero."""
+    schedule: Literal["cosine", "wsd"] = "cosine"
+    """After warm-up: a half cosine to zero, or stable and then a linear decay (warm-up-stable-decay)."""
+    decay: float = 0.5
+    """Schedule `wsd`: the share of the steps, at the end, over which the rate falls to zero."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0: not clipped."""
+    label_smoothing: float = 0.0
+    """Share of the label's probability spread over the vocabulary, in training only (Szegedy et al. 2016)."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto`: bf16 autocast where the device computes in bf16."""
+    seed: int = 0
+    """Seed of the weights, the order and the dropout."""
+
+    log_every: int = 20
+    """Steps a line of the log."""
+    evaluate_every: int = 500
+    """Steps between validations; the best weights so far are kept."""
+    save_every: int = 500
+    """Steps between states that `--resume` can go on from."""
+    patience: int = 0
+    """Validations in a row without a better loss after which training stops; 0: never."""
+
+    def __post_init__(self) -> None:
+        positive: tuple[str, ...] = (
+            "vocabulary_size",
+            "batch_size",
+            "accumulation",
+            "epochs",
+            "learning_rate",
+            "pack_length",
+        )
+        positive += ("matrix_learning_rate", "log_every", "evaluate_every", "save_every")
+        for key in positive:
+            self._need(getattr(self, key) > 0, key, "must be above 0")
+        not_negative = (
+            "limit",
+            "prefixes",
+            "validation_prefixes",
+            "warmup",
+            "clip",
+            "weight_decay",
+            "patience",
+        )
+        for key in (*not_negative, "seed"):
+            self._need(getattr(self, key) >= 0, key, "must not be negative")
+        for key in ("momentum", "label_smoothing"):
+            self._need(0 <= getattr(self, key) < 1, key, "must be from 0 to below 1")
+        self._need(0 <= self.decay <= 1, "decay", "must be from 0 to 1")
+        self._need(self.name.replace("-", "").replace("_", "").isalnum(), "name", "must be letters, digits, - and _")
+        causal = bool(self.model.get("causal", False))
+        fitting = {"encoder": {"autoregressive"} if causal else {"next-token"}, "seq2seq": {"prompt-target"}}
+        if self.framing not in fitting[self.model_type]:
+            needed = " or ".join(sorted(fitting[self.model_type]))
+            kind = f"{'causal ' if causal else ''}{self.model_type}"
+            raise StoryLabError(
+                f"recipe {self.name}: framing {self.framing} clashes with model_type {kind}: use {needed}"
+            )
+
+    def _need(self, holds: bool, key: str, what: str) -> None:
+        if not holds:
+            raise StoryLabError(f"recipe {self.name}: {key} {what}, not {getattr(self, key)!r}")
+
+    def to_toml(self) -> str:
+        """The recipe as TOML that `read_recipe` reads back to an equal recipe."""
+        return tomli_w.dumps(asdict(self))
+
+
+def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
+    """Read a recipe from a TOML file and change some of its values.
+
+    Args:
+        path: The TOML file; its name is the recipe's where the recipe has none.
+        changes: `key=value` each, the value in TOML's notation (quotes may be left out); `model.width=64`
+            reaches into the shape.
+
+    Raises:
+        StoryLabError: No such file, not TOML, an unknown key, a wrong type, or values that clash.
+    """
+    return read_typed(Recipe, path, changes, name=Path(path).stem)
+
+
+T = TypeVar("T")
+
+
+def read_typed(kind: type[T], path: str | Path, changes: Iterable[str] = (), **defaults: Any) -> T:
+    """Read a dataclass from a TOML file: defaults, then the file, then changes.
+
+    Raises:
+        StoryLabError: As for `read_recipe`.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = defaults | tomllib.load(file)
+    except OSError as error:
+        raise StoryLabError(f"{path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StoryLabError(f"{path}: not TOML: {error}") from None
+    for change in changes:
+        _apply(data, change)
+    known = {f.name for f in fields(kind)}
+    if unknown := sorted(set(data) - known):
+        raise StoryLabError(f"{path}: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
+    try:
+        return TypeAdapter(kind).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "recipe"
+        raise StoryLabError(f"{path}: {key}: {first['msg']}, not {first.get('input')!r}") from None
+
+
+def _apply(data: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    *tables, last = key.strip().split(".")
+    if not equals or not last:
+        raise StoryLabError(f"--set takes key=value, not {change!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for table in tables:
+        data = data.setdefault(table, {})
+        if not isinstance(data, dict):
+            raise StoryLabError(f"--set {change}: {table} is not a table")
+    data[last] = value

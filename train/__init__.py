@@ -1,0 +1,1 @@
+"""One recipe a checkpoint, and `python -m train NAME`."""

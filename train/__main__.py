@@ -1,0 +1,9 @@
+"""`python -m train NAME`: see storylab/training/cli.py."""
+
+import sys
+from pathlib import Path
+
+from storylab.training.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(None, Path(__file__).parent))
