@@ -87,7 +87,10 @@ class Framing(ABC):
         self.stories = stories
         self.start, self.end = start_token(tokenizer), tokenizer.eos_token_id
         self.padding = self.end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-        longest = max(len(story.opening) + len(story.continuation) for story in stories) + 1
+        self._check_length(positions)
+
+    def _check_length(self, positions: int) -> None:
+        longest = max(len(story.opening) + len(story.continuation) for story in self.stories) + 1
         if longest > positions:
             raise StoryLabError(f"the longest story has {longest} tokens, the model has {positions} positions")
 
@@ -229,16 +232,18 @@ class Packed(Framing):
     """
 
     def __init__(self, stories, tokenizer, positions: int, pack_length: int, learn_prompt: bool = True):
-        super().__init__(stories, tokenizer, max(positions, 1 << 30))
-        if pack_length > positions:
-            raise StoryLabError(f"packs of {pack_length} tokens are longer than the model's {positions} positions")
         self.pack_length = pack_length
+        super().__init__(stories, tokenizer, positions)
         self.pieces: list[tuple[np.ndarray, np.ndarray]] = []
         for story in stories:
             inputs, labels = _shifted(story, self.start, self.end, learn_prompt)
             for cut in range(0, len(inputs), pack_length):
                 self.pieces.append((inputs[cut : cut + pack_length], labels[cut : cut + pack_length]))
         self.packs = pack([len(inputs) for inputs, _ in self.pieces], pack_length)
+
+    def _check_length(self, positions: int) -> None:
+        if self.pack_length > positions:
+            raise StoryLabError(f"packs of {self.pack_length} tokens are longer than the model's {positions} positions")
 
     def examples(self, epoch: int) -> np.ndarray:
         return np.arange(len(self.packs))[:, None]

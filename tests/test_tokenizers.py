@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -76,8 +77,19 @@ def tokenizer(request, fresh, checkpoint):
 
 
 @pytest.fixture(scope="module")
-def gpt2(gpt2_tokenizer):
-    return load_tokenizer(gpt2_tokenizer)
+def gpt2(gpt2_tokenizer, tmp_path_factory):
+    """GPT-2's tokenizer, in a folder that says whose it is, as on the Hub."""
+    folder = tmp_path_factory.mktemp("gpt2")
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(gpt2_tokenizer / name, folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
+    return load_tokenizer(folder)
+
+
+@pytest.fixture(scope="module")
+def shipped(root):
+    """The vocabulary that the project's models share."""
+    return load_tokenizer(root / "train" / "vocabulary")
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +277,25 @@ def test_text_begins_with_the_start_token_or_where_there_is_none_the_end_token(f
     assert start_token(SimpleNamespace(bos_token_id=None, eos_token_id=7)) == 7
 
 
+# The vocabulary that comes with the project
+
+
+def test_the_shipped_vocabulary_is_of_the_described_kind(shipped):
+    assert 7_500 <= len(shipped) == len(shipped.get_vocab()) <= 8_500
+    assert shipped.convert_tokens_to_ids([PAD, START, END, UNKNOWN]) == [0, 1, 2, 3]
+    assert start_token(shipped) == START_ID
+
+
+@given(TEXTS | st.sampled_from([*AWKWARD_TEXTS.values(), *SPECIAL_TEXTS]))
+def test_the_shipped_vocabulary_gives_any_text_back_exactly(shipped, text):
+    check_round_trip(shipped, text)
+
+
 # GPT-2's BPE beside it
+
+
+def test_gpt2_opens_from_its_two_files_alone(gpt2_tokenizer):
+    assert encode(load_tokenizer(gpt2_tokenizer), "Hello world!") == [15496, 995, 0]
 
 
 def test_gpt2_has_its_pieces(gpt2):
@@ -276,13 +306,16 @@ def test_gpt2_has_its_pieces(gpt2):
 
 
 @pytest.mark.parametrize("text", ["<|endoftext|>", "The end.<|endoftext|>", "a <|endoftext|> b", "<|endoftext|>" * 2])
-def test_gpt2_keeps_special_token_text_as_text(gpt2, tmp_path, text):
-    gpt2.save_pretrained(tmp_path)
-    for opened in (gpt2, load_tokenizer(tmp_path), AutoTokenizer.from_pretrained(tmp_path)):
-        ids = encode(opened, text)
-        assert gpt2.eos_token_id not in ids
-        assert opened(text, add_special_tokens=False)["input_ids"] == ids
-        assert opened.decode(ids) == text
+@pytest.mark.parametrize("opener", ["as opened", "load_tokenizer", "AutoTokenizer"])
+def test_gpt2_keeps_special_token_text_as_text(gpt2, tmp_path, text, opener):
+    opened = gpt2
+    if opener != "as opened":
+        gpt2.save_pretrained(tmp_path)
+        opened = (load_tokenizer if opener == "load_tokenizer" else AutoTokenizer.from_pretrained)(tmp_path)
+    ids = encode(opened, text)
+    assert gpt2.eos_token_id not in ids
+    assert opened(text, add_special_tokens=False)["input_ids"] == ids
+    assert opened.decode(ids) == text
 
 
 @given(TEXTS)

@@ -91,6 +91,8 @@ class EncoderKind(Kind):
         return _EncoderSession(self, self.prompt(opening)["input_ids"])
 
     def scoring(self, stories: Sequence[EncodedStory]) -> Framing:
+        if self.model.config.causal:  # the first stage of a training
+            return Autoregressive(stories, self.tokenizer, self.positions, learn_prompt=False)
         return NextToken(stories, self.tokenizer, self.positions, prefixes=0)
 
 

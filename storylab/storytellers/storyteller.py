@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from transformers import GenerationConfig, StoppingCriteriaList
+from transformers.utils.logging import disable_progress_bar
 
 from storylab.decoding import (
     Settings,
@@ -47,6 +48,7 @@ class Storyteller:
         """
         if dtype not in DTYPES:
             raise StoryLabError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+        disable_progress_bar()  # loading takes a blink
         try:
             model, report = KINDS[kind].model_class.from_pretrained(
                 str(folder),

@@ -1,10 +1,14 @@
-"""What hangs on the training loop: the log and the progress bar."""
+"""What hangs on the training loop: the log, the progress bar, and a story now and then."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
+from transformers import PreTrainedModel
 
+from storylab.tokenizers import encode, start_token
 from storylab.training.state import write_atomically
 
 
@@ -25,8 +29,10 @@ class JsonLines:
         write_atomically(path, lambda temporary: temporary.write_text("".join(kept), encoding="utf-8"))
         self.path = path
 
-    def write(self, record: dict) -> None:
-        """Append one record."""
+    def __call__(self, record: dict) -> None:
+        """Append one record, unless it only asks for saving."""
+        if "save" in record:
+            return
         rounded = {key: round(value, 6) if isinstance(value, float) else value for key, value in record.items()}
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(rounded) + "\n")
@@ -51,3 +57,27 @@ class ProgressBar:
     def close(self) -> None:
         """Leave the bar as it stands."""
         self.bar.close()
+
+
+class Sampler:
+    """After each validation, what the model makes of an opening by now; put into the log as `sample`."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer, opening: str, log: Callable[[dict], None]):
+        """Prepare the opening for the model; `log` takes the record with the sample."""
+        self.model, self.tokenizer, self.log = model, tokenizer, log
+        ids = encode(tokenizer, opening)
+        self.reads_source = model.config.is_encoder_decoder
+        ids = [*ids, tokenizer.eos_token_id] if self.reads_source else [start_token(tokenizer), *ids]
+        self.prompt = torch.tensor([ids], device=model.device)  # (1, length)
+
+    def __call__(self, record: dict) -> None:
+        """Sample at temperature 0.8 and top-p 0.9, always with the same luck."""
+        if "validation_loss" not in record:
+            return
+        self.model.eval()
+        torch.manual_seed(0)  # the loop seeds every step anew, so this changes nothing there
+        told = self.model.generate(self.prompt, do_sample=True, temperature=0.8, top_p=0.9, top_k=0, max_new_tokens=80)
+        self.model.train()
+        new = told[0] if self.reads_source else told[0, self.prompt.shape[1] :]
+        text = self.tokenizer.decode(new, skip_special_tokens=True)
+        self.log({"step": record["step"], "sample": text})

@@ -42,6 +42,7 @@ def model_card(outcome: Outcome) -> str:
     test = "not measured" if outcome.test_perplexity is None else f"{outcome.test_perplexity:.2f}"
     hours, minutes = divmod(round(progress.seconds / 60), 60)
     duration = f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    kept = f"{progress.best_step if recipe.keep == 'best' else progress.step:,}"
     started = f" Its weights start from `{recipe.init_from}`." if recipe.init_from else ""
     settings = {key: value for key, value in asdict(recipe).items() if key not in _TOLD_ELSEWHERE}
     rows = "\n".join(f"| {key} | {value} |" for key, value in sorted((settings | recipe.model).items()))
@@ -72,8 +73,9 @@ Perplexity per word of sentences 2 to 5 and the end of the story, given sentence
 
 ## Training
 
-{progress.step:,} steps, {progress.tokens:,} tokens, {duration} on {outcome.hardware}; the weights are those of
-step {progress.best_step:,}, where the validation loss was lowest ({progress.best_loss:.4f} nats a label token).
+{progress.step:,} steps, {progress.tokens:,} tokens, {duration} on {outcome.hardware}. The weights are those of
+step {kept}; the validation loss was lowest ({progress.best_loss:.4f} nats a label token) at step
+{progress.best_step:,}.
 The course of it is in `log.jsonl`, the recipe in `recipe.toml`; with the same stories this repeats it:
 
     python -m train {recipe.name} --stories TRAIN.csv --validation VALIDATION.csv --test TEST.csv

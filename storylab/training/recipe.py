@@ -92,6 +92,10 @@ class Recipe:
     """Steps between validations; the best weights so far are kept."""
     save_every: int = 500
     """Steps between states that `--resume` can go on from."""
+    sample: str = "Every weekend the Jefferson's go to the park."
+    """An opening that the model continues after each validation, for the log; empty: none."""
+    keep: Literal["best", "last"] = "best"
+    """Which weights become the checkpoint: those of the lowest validation loss, or those of the last step."""
     patience: int = 0
     """Validations in a row without a better loss after which training stops; 0: never."""
 

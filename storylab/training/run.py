@@ -1,33 +1,26 @@
 """From a recipe and stories to a checkpoint folder: `python -m train NAME`."""
 
 import hashlib
+import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from storylab.errors import StoryLabError
-from storylab.framing import Autoregressive, Framing, NextToken, Packed, PromptTarget, encode_stories
 from storylab.models import EncoderConfig, EncoderStoryteller, Seq2SeqConfig, Seq2SeqStoryteller
-from storylab.stories import (
-    Splits,
-    Story,
-    fingerprint,
-    read_stories,
-    refuse_leakage,
-    remove_duplicates,
-    split_stories,
-)
+from storylab.stories import Splits, fingerprint
 from storylab.tokenizers import load_tokenizer, train_vocabulary
-from storylab.training.callbacks import JsonLines, ProgressBar
+from storylab.training.callbacks import JsonLines, ProgressBar, Sampler
 from storylab.training.card import Outcome
 from storylab.training.checkpoint import export, round_weights
-from storylab.training.loop import Alone, Record, steps_of, train, validation_loss
+from storylab.training.data import build_framing, gather_stories, labels_per_word, perplexity_per_word
+from storylab.training.loop import Record, steps_of, train
 from storylab.training.optimizers import make_optimizers
 from storylab.training.recipe import Recipe
 from storylab.training.state import Progress, load_state, save_state
@@ -37,30 +30,19 @@ ARCHITECTURES = {
     "seq2seq": (Seq2SeqConfig, Seq2SeqStoryteller),
 }
 
-
-def gather_stories(recipe: Recipe) -> tuple[Splits, int]:
-    """Read a recipe's stories, without duplicates, split and checked for leaks; also how many were duplicates."""
-    if not recipe.stories:
-        raise StoryLabError(f"recipe {recipe.name} names no stories: add --stories FILE (or hub:OWNER/NAME)")
-    stories = read_stories(recipe.stories)
-    unique = remove_duplicates(stories)
-    duplicates = len(stories) - len(unique)
-    if recipe.validation:
-        # Stories that stand in the validation or test file leave the training side; nothing else may leak.
-        given = {part: getattr(recipe, part) for part in ("validation", "test")}
-        held = {part: remove_duplicates(read_stories(path)) if path else [] for part, path in given.items()}
-        splits = Splits(train=unique, **held)
-    else:
-        splits = split_stories(unique)
-        if recipe.test:
-            splits = replace(splits, test=remove_duplicates(read_stories(recipe.test)))
-    refuse_leakage(splits)
-    if not splits.train or not splits.validation:
-        raise StoryLabError(f"{len(unique)} stories are too few to split: give --validation FILE")
-    return (replace(splits, train=splits.train[: recipe.limit]) if recipe.limit else splits), duplicates
+MAY_CHANGE = ("title", "note", "stories", "validation", "test", "epochs", "decay", "log_every", "evaluate_every")
+MAY_CHANGE += ("save_every", "patience", "keep", "sample")
+"""What may differ in a resumed training: where the stories lie, how long it takes, what is reported."""
 
 
-def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+def open_tokenizer(recipe: Recipe, splits: Splits) -> PreTrainedTokenizerBase:
+    """The recipe's tokenizer, that of the weights it starts from, or one learnt from its stories."""
+    if folder := recipe.vocabulary or recipe.init_from:
+        return load_tokenizer(folder)
+    return train_vocabulary((story.text for story in splits.train), recipe.vocabulary_size)
+
+
+def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     """The recipe's architecture with random weights, or the weights of `init_from` where it names a folder."""
     config_class, model_class = ARCHITECTURES[recipe.model_type]
     torch.manual_seed(recipe.seed)
@@ -80,31 +62,39 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTraine
         raise StoryLabError(f"recipe {recipe.name}: {str(error).splitlines()[0]}") from None
 
 
-def build_framing(recipe: Recipe, stories: list[Story], tokenizer, positions: int, validating: bool) -> Framing:
-    """The recipe's framing of some stories; validation prefixes stay the same from epoch to epoch."""
-    encoded = encode_stories(stories, tokenizer)
-    if recipe.framing == "next-token":
-        prefixes = recipe.validation_prefixes if validating else recipe.prefixes
-        return NextToken(encoded, tokenizer, positions, prefixes, recipe.seed)
-    if recipe.framing == "prompt-target":
-        return PromptTarget(encoded, tokenizer, positions)
-    learn_prompt = recipe.learn_prompt and not validating
-    if recipe.framing == "packed":
-        return Packed(encoded, tokenizer, positions, recipe.pack_length, learn_prompt)
-    return Autoregressive(encoded, tokenizer, positions, learn_prompt)
+def prepare_accelerator(recipe: Recipe, device: str) -> Accelerator:
+    """Device, precision and processes of a training; `precision = "auto"` is bf16 where there is bf16 arithmetic."""
+    gpu = device != "cpu" and torch.cuda.is_available()
+    fast = torch.cuda.is_bf16_supported() if gpu else torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and fast)
+    return Accelerator(
+        cpu=device == "cpu",
+        mixed_precision="bf16" if bf16 else "no",
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
 
 
-def computes_in_bf16() -> bool:
-    """Whether the device has bf16 arithmetic, so that autocast is faster and not slower."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+class Keeper:
+    """The callback that keeps the best weights and saves what `--resume` needs."""
 
+    def __init__(self, model: PreTrainedModel, optimizers, progress: Progress, path: Path, mark: str, saves: bool):
+        """Keep in memory; save to `path` (one of several processes does), marked with what it belongs to."""
+        self.model, self.optimizers, self.progress = model, optimizers, progress
+        self.path, self.mark, self.saves = path, mark, saves
+        self.best: dict[str, torch.Tensor] = {}
 
-def labels_per_word(stories: list[Story], tokenizer) -> float:
-    """Tokens of the continuations and ends of some stories over their words, an end counting as one of each."""
-    words = sum(len(story.continuation.split()) + 1 for story in stories)
-    return sum(len(encoded.continuation) + 1 for encoded in encode_stories(stories, tokenizer)) / words
+    def resume(self) -> Progress:
+        """Load the saved state into model and optimizers."""
+        self.progress, self.best = load_state(self.path, self.mark, self.model, self.optimizers)
+        return self.progress
+
+    def __call__(self, record: Record) -> None:
+        """Keep or save where the record says so."""
+        if record.get("best"):
+            weights = self.model.state_dict().items()
+            self.best = {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights}
+        if record.get("save") and self.saves:
+            save_state(self.path, self.progress, self.mark, self.model, self.optimizers, self.best)
 
 
 def run(
@@ -134,56 +124,43 @@ def run(
         The checkpoint's folder.
 
     Raises:
-        StoryLabError: Stories, recipe, weights or state are at fault; before any training.
+        StoryLabError: Stories, recipe, weights or state are at fault, before any training; or the loss is
+            no number any more.
     """
     disable_progress_bar()  # transformers' own, for loading and saving
     splits, duplicates = gather_stories(recipe)
-    if recipe.vocabulary:
-        tokenizer = load_tokenizer(recipe.vocabulary)
-    else:
-        tokenizer = train_vocabulary((story.text for story in splits.train), recipe.vocabulary_size)
+    tokenizer = open_tokenizer(recipe, splits)
     model = build_model(recipe, tokenizer)
     positions = model.config.max_position_embeddings
     framing = build_framing(recipe, splits.train, tokenizer, positions, validating=False)
     validation = build_framing(recipe, splits.validation, tokenizer, positions, validating=True)
 
-    bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and computes_in_bf16())
-    accelerator = Accelerator(
-        cpu=device == "cpu",
-        mixed_precision="bf16" if bf16 else "no",
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
+    accelerator = prepare_accelerator(recipe, device)
     optimizers = make_optimizers(model, recipe)
     model = accelerator.prepare(model)
     bare = accelerator.unwrap_model(model)
-    main = accelerator.is_main_process
-
-    folder = runs / recipe.name
-    state_path, log_path = folder / "state.pt", folder / "log.jsonl"
-    mark = _fingerprint(recipe, splits)
-    progress, best = Progress(), None
+    main, folder = accelerator.is_main_process, runs / recipe.name
+    progress = Progress()
+    keeper = Keeper(bare, optimizers, progress, folder / "state.pt", _mark(recipe, splits), main)
     if resume:
-        progress, best = load_state(state_path, mark, bare, optimizers)
-    log = JsonLines(log_path, keep_until=progress.step if resume else None) if main else None
+        progress = keeper.resume()
+
     ratio = labels_per_word(splits.validation, tokenizer)
 
-    def keep(record: Record) -> None:
-        nonlocal best
-        if record.get("best"):
-            best = {name: tensor.detach().to("cpu", copy=True) for name, tensor in bare.state_dict().items()}
-        if record.get("save") and main:
-            save_state(state_path, progress, mark, bare, optimizers, best)
-
-    def write(record: Record) -> None:
+    def add_words(record: Record) -> None:
         if "validation_loss" in record:
             record["perplexity_per_word"] = math.exp(min(record["validation_loss"] * ratio, 100.0))
-        if main and "save" not in record:
-            log.write(record)
 
-    listeners = [write, keep, *callbacks]
-    bar = ProgressBar(recipe.name, steps_of(recipe, framing), progress.step) if main and not quiet else None
-    if bar:
-        listeners.append(bar)
+    listeners: list[Callable[[Record], None]] = [add_words, keeper, *callbacks]
+    bar = None
+    if main:
+        log = JsonLines(folder / "log.jsonl", keep_until=progress.step if resume else None)
+        listeners.append(log)
+        if recipe.sample:
+            listeners.append(Sampler(bare, tokenizer, recipe.sample, log))
+        if not quiet:
+            bar = ProgressBar(recipe.name, steps_of(recipe, framing), progress.step)
+            listeners.append(bar)
     try:
         train(model, optimizers, recipe, framing, validation, accelerator, progress, listeners, should_stop)
     finally:
@@ -193,9 +170,9 @@ def run(
     target = checkpoints / recipe.name
     if main:
         bare = accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # no autocast from here on
-        bare.load_state_dict(best)
+        if recipe.keep == "best":
+            bare.load_state_dict(keeper.best)
         round_weights(bare)
-        measure = lambda stories: perplexity_per_word(bare, recipe, stories, tokenizer)  # noqa: E731
         outcome = Outcome(
             recipe=recipe,
             splits=splits,
@@ -203,26 +180,18 @@ def run(
             parameters=sum(parameter.numel() for parameter in bare.parameters()),
             progress=progress,
             hardware=describe_hardware(),
-            validation_perplexity=measure(splits.validation),
-            test_perplexity=measure(splits.test) if splits.test else None,
+            validation_perplexity=perplexity_per_word(bare, recipe, splits.validation, tokenizer),
+            test_perplexity=perplexity_per_word(bare, recipe, splits.test, tokenizer) if splits.test else None,
         )
-        export(bare, tokenizer, outcome, log_path, target)
+        export(bare, tokenizer, outcome, folder / "log.jsonl", target)
     accelerator.wait_for_everyone()
     return target
 
 
-def perplexity_per_word(model: PreTrainedModel, recipe: Recipe, stories: list[Story], tokenizer) -> float:
-    """What `python -m storylab score` says of some stories: every continuation token and end, in fp32."""
-    recipe = replace(recipe, validation_prefixes=0)
-    framing = build_framing(recipe, stories, tokenizer, model.config.max_position_embeddings, validating=True)
-    loss = validation_loss(model, framing, recipe.batch_size, Alone(model.device))
-    return math.exp(loss * labels_per_word(stories, tokenizer))
-
-
-def _fingerprint(recipe: Recipe, splits: Splits) -> str:
-    """What a saved state belongs to: the recipe, wherever the stories lie, and the stories themselves."""
-    recipe = replace(recipe, stories="", validation="", test="")
-    parts = [recipe.to_toml(), fingerprint(splits.train), fingerprint(splits.validation)]
+def _mark(recipe: Recipe, splits: Splits) -> str:
+    """What a saved state belongs to: the stories, and the recipe but for what may change when it is resumed."""
+    fixed = {key: value for key, value in asdict(recipe).items() if key not in MAY_CHANGE}
+    parts = [json.dumps(fixed, sort_keys=True), fingerprint(splits.train), fingerprint(splits.validation)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

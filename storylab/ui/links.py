@@ -1,0 +1,85 @@
+"""Links: opening, storytellers, seed and settings in the query of the page's address.
+
+`?opening=My+dog+ran+away.&models=seq2seq,encoder&seed=1&preset=careful&top_p=0.95`: every part may be left out,
+and a part that is no good is left out, with a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from storylab.decoding import OPTIONS, PRESETS, Settings, check_opening, check_seed
+from storylab.decoding.settings import shown
+from storylab.errors import StoryLabError
+
+T = TypeVar("T")
+
+
+@dataclass
+class Link:
+    """What a link asks for; None where it says nothing, or nothing good."""
+
+    opening: str | None = None
+    storytellers: list[str] | None = None
+    seed: int | None = None
+    preset: str | None = None
+    settings: Settings | None = None
+    problems: list[str] = field(default_factory=list)
+    """One message for each part that was left out."""
+
+
+def read_link(query: Mapping[str, str], ready: Collection[str]) -> Link:
+    """Read the query of the page's address; what it does not know is not its own, and passed over.
+
+    Args:
+        query: The parameters by name.
+        ready: The names of the storytellers that can tell.
+    """
+    link = Link()
+
+    def part(name: str, read: Callable[[str], T]) -> T | None:
+        try:
+            return read(query[name]) if name in query else None
+        except StoryLabError as error:
+            link.problems.append(str(error))
+            return None
+
+    link.opening = part("opening", check_opening)
+    link.storytellers = part("models", lambda names: _read_names(names, ready))
+    link.seed = part("seed", lambda words: check_seed(_read_number("seed", words, int)))
+    link.preset = part("preset", _read_preset)
+    values = {name: part(name, lambda words, name=name: _read_option(name, words)) for name in OPTIONS}
+    changes = {name: value for name, value in values.items() if value is not None}
+    if link.preset or changes:
+        link.settings = Settings.from_mapping(changes, link.preset or "default")
+        if link.settings != PRESETS[link.preset or "default"]:
+            link.preset = None
+    return link
+
+
+def _read_names(words: str, ready: Collection[str]) -> list[str]:
+    names = [name.strip() for name in words.split(",") if name.strip()]
+    for name in names:
+        if name not in ready:
+            raise StoryLabError(f"storyteller {shown(name)} is not ready here")
+    return names
+
+
+def _read_preset(name: str) -> str:
+    if name not in PRESETS:
+        raise StoryLabError(f"preset must be one of {', '.join(PRESETS)}, not {shown(name)}")
+    return name
+
+
+def _read_option(name: str, words: str) -> Any:
+    option = OPTIONS[name]
+    return option.check(words if option.kind is str else _read_number(name, words, option.kind))
+
+
+def _read_number(name: str, words: str, kind: type) -> float:
+    try:
+        return kind(words)
+    except ValueError:
+        raise StoryLabError(f"{name} must be a number, not {shown(words)}") from None

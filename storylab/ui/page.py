@@ -1,0 +1,61 @@
+"""The page as a whole: header, tabs, endpoints, looks, and how it is launched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from storylab.ui.api import add_endpoints
+from storylab.ui.compare import CompareTab
+from storylab.ui.texts import text
+from storylab.ui.warm_up import warm_up
+
+STYLE = Path(__file__).with_name("style.css")
+SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "Arial", "sans-serif")
+MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
+ICON = (
+    "<link rel='icon' href=\"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 100 100'>"
+    "<text y='.9em' font-size='90'>📖</text></svg>\">"
+)
+
+
+def build() -> gr.Blocks:
+    """Put the page together; no model is loaded, and nothing is asked over the network."""
+    with gr.Blocks(title=text("title")) as page:
+        gr.HTML(
+            f"<h1>{text('title')}</h1><p>{text('tagline')}</p>", elem_id="masthead", apply_default_css=False
+        )
+        compare = CompareTab()
+        compare.open_link(page)
+        gr.HTML(f"<p>{text('caution')}</p>", elem_id="caution", apply_default_css=False)
+        add_endpoints()
+    return page.queue(max_size=100, default_concurrency_limit=4)
+
+
+def launch(page: gr.Blocks) -> None:
+    """Serve the page where `GRADIO_SERVER_NAME` and `GRADIO_SERVER_PORT` say, until it is interrupted."""
+    page.launch(
+        theme=_theme(),
+        css_paths=STYLE,
+        head=ICON,
+        footer_links=["api", "settings"],
+        ssr_mode=False,  # needs Node, and a second process to start
+        share=False,
+        enable_monitoring=False,  # nobody's use of the page is listed
+        run_history=False,
+        prevent_thread_lock=True,
+    )
+    warm_up()
+    page.block_thread()
+
+
+def _theme() -> gr.themes.Base:
+    """Fonts that the reader's machine has: none is fetched."""
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.indigo,
+        neutral_hue=gr.themes.colors.slate,
+        font=SANS,
+        font_mono=MONO,
+        radius_size=gr.themes.sizes.radius_md,
+    )

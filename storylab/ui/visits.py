@@ -1,0 +1,90 @@
+"""What every visitor has asked for and what of it is being told, so that it can be stopped and retried.
+
+A visitor is an open page: gradio gives each one a session hash. Nothing is kept once the page is closed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from storylab.decoding import Settings, check_seed
+
+MOST_VISITORS = 1000
+"""Visitors remembered; of more, those who came first are forgotten."""
+
+
+@dataclass(eq=False)
+class Run:
+    """One telling that a visitor asked for."""
+
+    name: str
+    """The storyteller's."""
+    opening: str
+    settings: Settings
+    seed: int
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Ends the telling, also one that still waits in line."""
+    replaced: bool = False
+    """Whether something newer has its card by now; it then shows nothing more."""
+
+
+@dataclass
+class _Visit:
+    runs: dict[str, Run]  # the last of each storyteller
+    due: dict[str, Run]  # asked for, not yet taken up
+
+    def end(self, replaced: bool = False) -> None:
+        for run in self.runs.values():
+            run.replaced = replaced
+            run.stop.set()
+
+
+class Visits:
+    """The runs of all visitors; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._visits: dict[str, _Visit] = {}
+        self._guard = threading.Lock()
+
+    def start(self, visitor: str, runs: Iterable[Run]) -> None:
+        """Note what a visitor asks for, in place of everything before, which is ended."""
+        asked = {run.name: run for run in runs}
+        with self._guard:
+            if before := self._visits.pop(visitor, None):
+                before.end(replaced=True)
+            self._visits[visitor] = _Visit(asked, dict(asked))
+            while len(self._visits) > MOST_VISITORS:
+                self._visits.pop(next(iter(self._visits))).end()
+
+    def again(self, visitor: str, name: str) -> Run | None:
+        """Ask for a storyteller's last telling once more, with a new seed; None where there was none."""
+        with self._guard:
+            visit = self._visits.get(visitor)
+            before = visit.runs.get(name) if visit else None
+            if before is None:
+                return None
+            before.replaced = True
+            before.stop.set()
+            run = Run(name, before.opening, before.settings, check_seed())
+            visit.runs[name] = visit.due[name] = run
+            return run
+
+    def take(self, visitor: str, name: str) -> Run | None:
+        """Take up the telling that a storyteller was asked for; None where nothing is due."""
+        with self._guard:
+            visit = self._visits.get(visitor)
+            return visit.due.pop(name, None) if visit else None
+
+    def stop(self, visitor: str) -> None:
+        """End everything that is told for a visitor, or waits to be."""
+        with self._guard:
+            if visit := self._visits.get(visitor):
+                visit.end()
+
+    def leave(self, visitor: str) -> None:
+        """Forget a visitor whose page is closed, and end what is still told."""
+        with self._guard:
+            if visit := self._visits.pop(visitor, None):
+                visit.end(replaced=True)
