@@ -77,7 +77,7 @@ class Card:
             f' aria-busy="{busy}" aria-label="{escape(self.title)}">'
             f"<header><h3>{escape(self.title)}</h3><p>{escape(self.size)}</p></header>"
             f'<div class="body">{body}</div>'
-            f"<footer>{_facts(facts or {})}{tools or '<div class=tools></div>'}</footer></article>"
+            f'<footer>{_facts(facts or {})}<div class="tools">{tools}</div></footer></article>'
         )
 
 
@@ -110,26 +110,18 @@ def _paragraph(words: str, role: str = "") -> str:
 
 
 def _facts(facts: Mapping[str, object]) -> str:
-    named = ("seed", "first", "speed", "tokens", "ended")
-    values = {name: escape(str(facts.get(name, text("none")))) for name in named}
-    return (
-        "<dl>"
-        + "".join(
-            f'<div class="{name}"><dt>{escape(text(f"fact_{name}"))}</dt><dd>{value}</dd></div>'
-            for name, value in values.items()
-        )
-        + "</dl>"
+    items = (
+        f"<div><dt>{escape(text(f'fact_{name}'))}</dt><dd>{escape(str(facts.get(name, text('none'))))}</dd></div>"
+        for name in ("seed", "first", "speed", "tokens", "ended")
     )
+    return f"<dl>{''.join(items)}</dl>"
 
 
 def _tools(copy: bool) -> str:
-    buttons = (
-        f'<button type="button" data-do="copy" title="{escape(text("copy_hint"))}"'
-        f' data-done="{escape(text("copied"))}">{escape(text("copy"))}</button>'
-        if copy
-        else ""
-    )
-    retry = (
-        f'<button type="button" data-do="retry" title="{escape(text("retry_hint"))}">{escape(text("retry"))}</button>'
-    )
-    return f'<div class="tools">{buttons}{retry}</div>'
+    done = f' data-done="{escape(text("copied"))}"'
+    return (_button("copy", done) if copy else "") + _button("retry")
+
+
+def _button(name: str, attributes: str = "") -> str:
+    hint = escape(text(f"{name}_hint"))
+    return f'<button type="button" data-do="{name}" title="{hint}"{attributes}>{escape(text(name))}</button>'

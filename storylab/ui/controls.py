@@ -37,10 +37,9 @@ class Controls:
                     label=text("seed"),
                     info=text("seed_info"),
                     placeholder=text("seed_hint"),
-                    step=1,
                     elem_id="seed",
                 )
-                self.new_seed = gr.Button(text("new_seed"), size="sm", elem_id="new-seed")
+                self.new_seed = gr.Button(text("new_seed"), elem_id="new-seed")
             with gr.Row(elem_classes="fields"):
                 for name, option in OPTIONS.items():
                     self.fields[name] = _field(option, defaults)
@@ -59,24 +58,27 @@ class Controls:
         """
         return check_seed(seed), Settings(**dict(zip(self.fields, values, strict=True)))
 
-    def fill(self, settings: Settings) -> list[dict]:
-        """Updates that put settings into the fields, and hide those that their strategy ignores."""
+    @property
+    def settings_fields(self) -> list[gr.components.Component]:
+        """The preset and the fields that `fill` updates, in its order."""
+        return [self.preset, *self.fields.values()]
+
+    def fill(self, settings: Settings, preset: str = OWN) -> list[dict]:
+        """Updates that put settings and the preset's name into the fields, and hide what their strategy ignores."""
         return [
-            gr.update(value=value, visible=_heeded(OPTIONS[name], settings.strategy))
-            for name, value in settings.to_dict().items()
+            _named(preset),
+            *(
+                gr.update(value=value, visible=_heeded(OPTIONS[name], settings.strategy))
+                for name, value in settings.to_dict().items()
+            ),
         ]
 
     def _wire(self) -> None:
         fields = list(self.fields.values())
         strategy = self.fields["strategy"]
         self.new_seed.click(lambda: check_seed(), outputs=self.seed, **AT_ONCE)
-        self.preset.input(self._choose, self.preset, [self.preset, *fields], **AT_ONCE)
-        gr.on(
-            [field.input for field in fields],
-            lambda: gr.update(value=OWN, info=text("preset_own_info")),
-            outputs=self.preset,
-            **AT_ONCE,
-        )
+        self.preset.input(self._choose, self.preset, self.settings_fields, **AT_ONCE)
+        gr.on([field.input for field in fields], lambda: _named(OWN), outputs=self.preset, **AT_ONCE)
         strategy.input(
             lambda chosen: [gr.update(visible=_heeded(option, chosen)) for option in OPTIONS.values()],
             strategy,
@@ -85,9 +87,13 @@ class Controls:
         )
 
     def _choose(self, preset: str) -> list[dict]:
-        if preset not in PRESETS:
-            return [gr.update(info=text("preset_own_info")), *(gr.skip() for _ in self.fields)]
-        return [gr.update(info=PRESET_DESCRIPTIONS[preset]), *self.fill(PRESETS[preset])]
+        if preset == OWN:
+            return [_named(OWN), *(gr.skip() for _ in self.fields)]
+        return self.fill(PRESETS[preset], preset)
+
+
+def _named(preset: str) -> dict:
+    return gr.update(value=preset, info=PRESET_DESCRIPTIONS.get(preset, text("preset_own_info")))
 
 
 def _field(option: Option, defaults: Settings) -> gr.components.Component:
@@ -102,4 +108,3 @@ def _field(option: Option, defaults: Settings) -> gr.components.Component:
 
 def _heeded(option: Option, strategy: str) -> bool:
     return strategy in option.strategies
-

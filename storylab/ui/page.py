@@ -23,9 +23,7 @@ ICON = (
 def build() -> gr.Blocks:
     """Put the page together; no model is loaded, and nothing is asked over the network."""
     with gr.Blocks(title=text("title")) as page:
-        gr.HTML(
-            f"<h1>{text('title')}</h1><p>{text('tagline')}</p>", elem_id="masthead", apply_default_css=False
-        )
+        gr.HTML(f"<h1>{text('title')}</h1><p>{text('tagline')}</p>", elem_id="masthead", apply_default_css=False)
         compare = CompareTab()
         compare.open_link(page)
         gr.HTML(f"<p>{text('caution')}</p>", elem_id="caution", apply_default_css=False)
@@ -51,11 +49,37 @@ def launch(page: gr.Blocks) -> None:
 
 
 def _theme() -> gr.themes.Base:
-    """Fonts that the reader's machine has: none is fetched."""
-    return gr.themes.Base(
+    """A calm theme: paper on a tinted ground, and fonts that the reader's machine has, so none is fetched."""
+    theme = gr.themes.Base(
         primary_hue=gr.themes.colors.indigo,
         neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_md,
         font=SANS,
         font_mono=MONO,
-        radius_size=gr.themes.sizes.radius_md,
+    )
+    return theme.set(
+        body_background_fill="#f5f6f9",
+        body_background_fill_dark="#0e1320",
+        block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        block_border_width="0px",
+        block_padding="0px",
+        block_shadow="none",
+        block_title_text_weight="500",
+        block_info_text_color="*neutral_500",
+        block_info_text_color_dark="*neutral_400",
+        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued_dark="*neutral_400",
+        input_background_fill="#fff",
+        input_background_fill_dark="#101624",
+        input_border_width="1px",
+        input_border_color="*neutral_300",
+        input_border_color_dark="*neutral_600",
+        button_secondary_background_fill="transparent",
+        button_secondary_background_fill_dark="transparent",
+        button_secondary_border_color="*neutral_300",
+        button_secondary_border_color_dark="*neutral_600",
+        button_border_width="1px",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
     )
