@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read while gradio is imported, and it calls out
 
-from storylab.ui.page import build, launch  # noqa: E402
+from storylab.ui.page import build, launch
 
 demo = build()
 

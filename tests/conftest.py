@@ -12,10 +12,16 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # the models under test are too small to gain from a second thread
 
 import shutil  # noqa: E402
+from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
+
+if TYPE_CHECKING:
+    from storylab.storytellers.storyteller import Storyteller
+    from storylab.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("STORYLAB_DATA", ROOT.parent / "shared" / "data"))
@@ -63,3 +69,105 @@ def chromium() -> str:
         if path := shutil.which(name):
             return path
     pytest.skip("no Chromium is installed")
+
+
+@pytest.fixture(scope="session")
+def make_recipe(tiny_csv) -> "Callable[..., Recipe]":
+    """A function that makes the recipe of a very small model of a kind, changed as its other arguments say.
+
+    As it stands, the encoder-decoder learns its eight stories by heart in a hundred steps of some 20 ms;
+    the encoder learns something.
+    """
+    from storylab.training.recipe import Recipe
+
+    shape = {"width": 32, "heads": 2, "inner": 64, "positions": 192, "dropout": 0.0}
+    kinds = {
+        "seq2seq": {
+            "framing": "prompt-target",
+            "batch_size": 8,
+            "epochs": 100,
+            "model": shape | {"encoder_layers": 1, "decoder_layers": 1},
+        },
+        "encoder": {
+            "framing": "next-token",
+            "prefixes": 0,
+            "batch_size": 128,
+            "epochs": 8,
+            "model": shape | {"layers": 1},
+        },
+    }
+
+    def make(kind: str, **changes) -> Recipe:
+        plain = {
+            "name": f"small-{kind}",
+            "model_type": kind,
+            "stories": str(tiny_csv),
+            "vocabulary_size": 700,
+            "limit": 8,
+            "optimizer": "muon",
+            "learning_rate": 1e-2,
+            "warmup": 5,
+            "schedule": "wsd",
+            "precision": "fp32",
+            "log_every": 10,
+            "evaluate_every": 1000,
+            "save_every": 1000,
+            "sample": "",
+            "keep": "last",
+        }
+        settings = plain | kinds[kind] | changes
+        settings["model"] = kinds[kind]["model"] | changes.get("model", {})
+        return Recipe(**settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_checkpoints(tmp_path_factory, make_recipe) -> Path:
+    """A folder with the checkpoints `small-seq2seq` and `small-encoder`, trained here and now."""
+    from storylab.training.run import run
+
+    folder = tmp_path_factory.mktemp("small")
+    for kind in ("seq2seq", "encoder"):
+        run(make_recipe(kind), checkpoints=folder / "checkpoints", runs=folder / "runs", device="cpu", quiet=True)
+    return folder / "checkpoints"
+
+
+@pytest.fixture(scope="session")
+def small_stories(make_recipe) -> list:
+    """The eight stories that the small checkpoints have learnt."""
+    from storylab.training.data import gather_stories
+
+    return gather_stories(make_recipe("seq2seq"))[0].train
+
+
+def _open(folder: Path, kind: str) -> "Storyteller":
+    from storylab.storytellers.storyteller import Storyteller
+
+    return Storyteller.from_folder(folder.name, folder.name, kind, folder)
+
+
+@pytest.fixture(scope="session")
+def small_seq2seq(small_checkpoints) -> "Storyteller":
+    """A storyteller that knows `small_stories` by heart."""
+    return _open(small_checkpoints / "small-seq2seq", "seq2seq")
+
+
+@pytest.fixture(scope="session")
+def small_encoder(small_checkpoints) -> "Storyteller":
+    """A storyteller that has seen `small_stories`."""
+    return _open(small_checkpoints / "small-encoder", "encoder")
+
+
+@pytest.fixture(params=["seq2seq", "encoder"])
+def small(request) -> "Storyteller":
+    """Each of the small storytellers."""
+    return request.getfixturevalue(f"small_{request.param}")
+
+
+@pytest.fixture(scope="session", params=["seq2seq", "encoder"])
+def committed(request, root) -> "Storyteller":
+    """Each of the storytellers whose weights come with the project."""
+    folder = root / "checkpoints" / request.param
+    assert folder.is_dir(), f"{folder} comes with the project"
+    return _open(folder, request.param)

@@ -305,17 +305,24 @@ def test_gpt2_has_its_pieces(gpt2):
     assert start_token(gpt2) == gpt2.eos_token_id == 50_256
 
 
-@pytest.mark.parametrize("text", ["<|endoftext|>", "The end.<|endoftext|>", "a <|endoftext|> b", "<|endoftext|>" * 2])
-@pytest.mark.parametrize("opener", ["as opened", "load_tokenizer", "AutoTokenizer"])
-def test_gpt2_keeps_special_token_text_as_text(gpt2, tmp_path, text, opener):
-    opened = gpt2
-    if opener != "as opened":
-        gpt2.save_pretrained(tmp_path)
-        opened = (load_tokenizer if opener == "load_tokenizer" else AutoTokenizer.from_pretrained)(tmp_path)
-    ids = encode(opened, text)
-    assert gpt2.eos_token_id not in ids
-    assert opened(text, add_special_tokens=False)["input_ids"] == ids
-    assert opened.decode(ids) == text
+@pytest.fixture(scope="module", params=["as opened", "load_tokenizer", "AutoTokenizer"])
+def saved_gpt2(request, gpt2, tmp_path_factory):
+    """GPT-2's tokenizer, and what is opened of a checkpoint that it was saved in."""
+    if request.param == "as opened":
+        return gpt2
+    folder = tmp_path_factory.mktemp("checkpoint")
+    gpt2.save_pretrained(folder)
+    return load_tokenizer(folder) if request.param == "load_tokenizer" else AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("form", ["{}", "The end.{}", "a {} b", "{0}{0}"])
+def test_gpt2_keeps_special_token_text_as_text(saved_gpt2, form):
+    text = form.format("<|endoftext|>")
+    ids = encode(saved_gpt2, text)
+    assert saved_gpt2.eos_token_id not in ids
+    assert saved_gpt2.decode(ids) == text
+    assert saved_gpt2.encode(text, add_special_tokens=False) == ids
+    assert saved_gpt2(text, add_special_tokens=False)["input_ids"] == ids
 
 
 @given(TEXTS)

@@ -75,7 +75,7 @@ class Card:
         return (
             f'<article class="card {state}" style="--edge: {self.edge}" data-storyteller="{escape(self.name)}"'
             f' aria-busy="{busy}" aria-label="{escape(self.title)}">'
-            f"<header><h3>{escape(self.title)}</h3><p>{escape(self.size)}</p></header>"
+            f"<header><h2>{escape(self.title)}</h2><p>{escape(self.size)}</p></header>"
             f'<div class="body">{body}</div>'
             f'<footer>{_facts(facts or {})}<div class="tools">{tools}</div></footer></article>'
         )

@@ -41,7 +41,7 @@ class CompareTab:
                 with gr.Row(elem_id="actions"):
                     self.tell = gr.Button(text("tell"), variant="primary", elem_id="tell")
                     self.stop = gr.Button(text("stop"), variant="secondary", elem_id="stop")
-            self.problem = gr.HTML(elem_id="problem", apply_default_css=False)
+            self.problem = gr.HTML("", elem_id="problem", apply_default_css=False)
             with gr.Row(elem_id="examples"):
                 gr.HTML(text("examples"), elem_classes="quiet", apply_default_css=False)
                 for name, opening in EXAMPLES.items():

@@ -1,0 +1,243 @@
+"""The page in a browser, wide and narrow, light and dark."""
+
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import urlencode
+
+import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import expect as _expect
+
+pytestmark = pytest.mark.browser
+
+PATIENCE = 60_000  # milliseconds; a busy machine is no reason to fail
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+_expect.set_options(timeout=PATIENCE)
+expect = _expect
+
+
+@pytest.fixture(scope="module")
+def browser(chromium) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=PATIENCE)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, server) -> Iterator[Callable[..., Page]]:
+    """A function that opens the page; whatever it logs as an error or asks of another host fails the test."""
+    complaints, contexts = [], []
+
+    def on_request(request) -> None:
+        if not request.url.startswith((server.url, "data:", "blob:")):
+            complaints.append(f"a request to {request.url}")
+
+    def open_page(width: int = 1280, scheme: str = "light", **query: str) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda m: complaints.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
+        page.on("request", on_request)
+        page.goto(f"{server.url}?{urlencode(query)}")
+        expect(tell_button(page)).to_be_visible()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+def tell_button(page: Page) -> Locator:
+    return page.get_by_role("button", name=re.compile("^tell", re.I)).first
+
+
+def opening(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="First sentence")
+
+
+def card(page: Page, name: str) -> Locator:
+    return page.locator(f'.card[data-storyteller="{name}"]')
+
+
+def wait_until_told(page: Page) -> None:
+    expect(page.locator(".card.idle, .card.waiting, .card.telling")).to_have_count(0)
+
+
+def stories(page: Page) -> list[str]:
+    return page.locator(".card ol").all_inner_texts()
+
+
+def sideways(page: Page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_one_button_tells_two_stories(open_page, width, scheme):
+    page = open_page(width, scheme)
+    expect(opening(page)).to_have_value("Every weekend the Jefferson's go to the park.")
+    assert page.locator(".card.idle").count() == 2
+    assert page.locator(".card.told").count() == 0  # nothing runs unasked
+    tell_button(page).click()
+    wait_until_told(page)
+    for name in ("encoder", "seq2seq"):
+        facts = card(page, name).locator("dd").all_inner_texts()
+        assert re.fullmatch(r"\d+", facts[0])
+        assert re.fullmatch(r"\d+ ms", facts[1])
+        assert re.fullmatch(r"\d+ tokens/s", facts[2])
+        assert int(facts[3]) > 0
+        assert card(page, name).locator("li").count() >= 2
+    assert sideways(page) <= 0
+
+
+def test_cards_keep_their_places_while_a_story_grows(open_page):
+    page = open_page()
+    before = card(page, "seq2seq").bounding_box()
+    tell_button(page).click()
+    wait_until_told(page)
+    after = card(page, "seq2seq").bounding_box()
+    assert (before["x"], before["width"]) == (after["x"], after["width"])
+    assert abs(before["height"] - after["height"]) < 60  # a very long story may add a line or two
+
+
+def test_the_same_link_tells_the_same_story(open_page):
+    query = {"opening": "My dog ran away.", "models": "seq2seq", "seed": "11", "preset": "careful"}
+    told = []
+    for width in (1280, 390):
+        page = open_page(width, **query)
+        expect(opening(page)).to_have_value("My dog ran away.")
+        expect(card(page, "encoder")).to_have_count(0)
+        opening(page).press("Enter")
+        wait_until_told(page)
+        told.append(stories(page))
+    assert told[0] == told[1]
+
+
+def test_retry_tells_one_card_anew_with_another_seed(open_page):
+    page = open_page(seed="11")
+    tell_button(page).click()
+    wait_until_told(page)
+    before = stories(page)
+    card(page, "seq2seq").get_by_role("button", name="Retry").click()
+    expect(card(page, "seq2seq").locator("dd").first).not_to_have_text("11")
+    wait_until_told(page)
+    after = stories(page)
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+def test_copy_puts_the_whole_story_on_the_clipboard(open_page):
+    page = open_page(seed="11")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tell_button(page).click()
+    wait_until_told(page)
+    card(page, "seq2seq").get_by_role("button", name="Copy").click()
+    expect(card(page, "seq2seq").get_by_role("button", name="Copied")).to_be_visible()
+    lines = card(page, "seq2seq").locator("li").all_inner_texts()
+    assert page.evaluate("navigator.clipboard.readText()") == " ".join(lines)
+
+
+STOP_AS_SOON_AS_ONE_TELLS = """() => new Promise((done) => {
+  const seen = new MutationObserver(() => {
+    if (!document.querySelector(".card.telling")) return;
+    seen.disconnect();
+    const began = performance.now();
+    document.querySelector("#stop").click();
+    const wait = setInterval(() => {
+      if (document.querySelector(".card.waiting, .card.telling")) return;
+      clearInterval(wait);
+      done(performance.now() - began);
+    }, 5);
+  });
+  seen.observe(document.body, { subtree: true, childList: true, attributes: true });
+  document.querySelector("#tell").click();
+})"""
+
+
+def test_stop_ends_every_telling(open_page):
+    # Hot enough to ramble on to the token limit, so that there is something to stop.
+    page = open_page(temperature="5", top_p="1", sentences="10", max_new_tokens="512", seed="1")
+    tell_button(page).click()  # the first time loads the models
+    wait_until_told(page)
+    milliseconds = page.evaluate(STOP_AS_SOON_AS_ONE_TELLS)
+    ended = [card(page, name).locator("dd").last.inner_text() for name in ("encoder", "seq2seq")]
+    assert "stopped" in ended
+    assert milliseconds < 2000  # 200 on a machine of one's own
+
+
+def test_tell_starts_anew_while_a_story_is_told(open_page):
+    page = open_page(temperature="5", top_p="1", sentences="10", max_new_tokens="512")
+    tell_button(page).click()
+    expect(page.locator(".card.telling").first).to_be_visible()
+    opening(page).fill("The cat sat down.")
+    tell_button(page).click()
+    wait_until_told(page)
+    assert page.locator("li.opening").all_inner_texts() == ["The cat sat down."] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [("", "The opening is empty"), ("word " * 100, "at most 300 are allowed"), ("?!", "no letter or digit")],
+)
+def test_a_bad_opening_is_answered_in_place(open_page, words, message):
+    page = open_page(390)
+    opening(page).fill(words)
+    tell_button(page).click()
+    expect(page.get_by_role("alert")).to_contain_text(message)
+    expect(page.locator(".card.idle")).to_have_count(2)
+    opening(page).fill("The cat sat down.")
+    tell_button(page).click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    wait_until_told(page)
+
+
+def test_a_bad_seed_and_no_storyteller_are_answered_in_place(open_page):
+    page = open_page()
+    page.get_by_role("button", name="Settings and seed").click()
+    page.get_by_role("spinbutton", name="Seed").fill("-1")
+    tell_button(page).click()
+    expect(page.get_by_role("alert")).to_contain_text("Seed must be a whole number")
+    page.get_by_role("button", name="New seed").click()
+    expect(page.get_by_role("spinbutton", name="Seed")).not_to_have_value("-1")
+    for box in page.locator("#storytellers input").all():
+        box.uncheck()
+    tell_button(page).click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose at least one storyteller")
+
+
+def test_a_damaged_storyteller_is_listed_with_its_reason_and_not_offered(open_page):
+    page = open_page()
+    expect(page.locator("#not-ready")).to_contain_text("is damaged")
+    assert page.locator("#storytellers input").count() == 2
+
+
+def test_what_a_visitor_types_is_never_run(open_page):
+    nasty = "<img src=x onerror=\"document.title='run'\"> {{7*7}} ${document.title='run'} </script><b>dog</b>"
+    page = open_page(opening=nasty)
+    tell_button(page).click()
+    wait_until_told(page)
+    assert page.locator("li.opening").all_inner_texts() == [nasty] * 2
+    assert page.title() == "StoryLab"
+    assert page.locator(".card img, .card b").count() == 0
+
+
+def test_a_preset_sets_the_sliders_and_a_slider_leaves_the_preset(open_page):
+    page = open_page()
+    page.get_by_role("button", name="Settings and seed").click()
+    preset = page.get_by_role("listbox", name="Preset")
+    preset.click()
+    page.get_by_role("option", name="careful").click()
+    temperature = page.get_by_role("spinbutton", name=re.compile("Temperature"))
+    expect(temperature).to_have_value("0.6")
+    temperature.fill("0.7")
+    temperature.press("Tab")
+    expect(preset).to_have_value("own settings")
+    page.get_by_role("radio", name="greedy").check()
+    expect(temperature).to_have_count(0)  # greedy heeds no temperature

@@ -1,0 +1,249 @@
+"""The parts of the page that need no server: links, cards, visits, texts, what is imported."""
+
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from storylab.decoding import OPTIONS, PRESETS, Settings
+from storylab.errors import StoryLabError
+from storylab.storytellers import Piece, Telling
+from storylab.ui import cards, slot, texts
+from storylab.ui.cards import Card
+from storylab.ui.links import read_link
+from storylab.ui.slot import Slot
+from storylab.ui.visits import Run, Visits
+
+ROW = {"name": "teller", "title": "A <teller>", "kind": "seq2seq", "parameters": 12_345_678}
+NASTY = "<img src=x onerror=alert(1)> & {{value}} ${value} `x`"
+
+
+def run(name: str = "teller") -> Run:
+    return Run(name, "It rained.", Settings(), 1)
+
+
+def telling(**changes) -> Telling:
+    fields = {
+        "model": "teller",
+        "opening": "It rained.",
+        "story": ["She ran.", "He hid."],
+        "text": "She ran. He hid.",
+        "finished": True,
+        "ended_by": "end",
+        "seed": 1,
+        "settings": {},
+        "tokens": 8,
+        "seconds": 0.1,
+        "seconds_to_first_token": 0.02,
+        "tokens_per_second": 80.0,
+    }
+    return Telling(**fields | changes)
+
+
+# Start-up
+
+
+def test_building_the_page_imports_neither_torch_nor_transformers(root):
+    code = "import app, sys; print({'torch', 'transformers'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+# Texts
+
+
+def test_every_text_is_used_and_every_used_text_is_there(root):
+    source = "".join(path.read_text() for path in (root / "storylab" / "ui").glob("*.py"))
+    used = set(re.findall(r"""\btext\(\s*["']([a-z_]+)""", source))
+    assert used <= texts.ENGLISH.keys()
+    made = {"kind_", "fact_", "ended_", "state_"}  # f"kind_{...}" and the like
+    unused = {key for key in texts.ENGLISH.keys() - used - OPTIONS.keys() if not key.startswith(tuple(made))}
+    assert unused <= {"copy", "copy_hint", "retry", "retry_hint"}
+
+
+def test_every_option_has_a_label():
+    assert OPTIONS.keys() <= texts.ENGLISH.keys()
+
+
+# Links
+
+
+def test_a_link_fills_what_it_names():
+    query = {"opening": " My  dog ran. ", "models": "b,a", "seed": "7", "preset": "careful", "top_k": "40", "x": "y"}
+    link = read_link(query, ["a", "b", "c"])
+    assert (link.opening, link.storytellers, link.seed) == ("My dog ran.", ["b", "a"], 7)
+    assert link.settings == Settings.from_mapping({"top_k": 40}, "careful")
+    assert link.preset is None  # something else than the preset alone
+    assert not link.problems
+
+
+def test_a_link_with_a_preset_alone_keeps_its_name():
+    link = read_link({"preset": "beam"}, [])
+    assert (link.preset, link.settings) == ("beam", PRESETS["beam"])
+
+
+def test_an_empty_link_asks_for_nothing():
+    link = read_link({}, ["a"])
+    assert (link.opening, link.storytellers, link.seed, link.settings, link.problems) == (None, None, None, None, [])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"opening": "x" * 301},
+        {"opening": ""},
+        {"models": "a,nobody"},
+        {"seed": "-1"},
+        {"seed": "one"},
+        {"preset": "best"},
+        {"temperature": "nan"},
+        {"temperature": "hot"},
+        {"top_k": "1.5"},
+        {"top_k": "9" * 5000},
+        {"strategy": "luck"},
+    ],
+)
+def test_what_is_no_good_in_a_link_is_left_out_with_a_message(query):
+    link = read_link(query | {"sentences": "3"}, ["a"])
+    assert len(link.problems) == 1
+    assert len(link.problems[0]) < 200
+    assert link.settings == Settings(sentences=3)
+    assert (link.opening, link.storytellers, link.seed, link.preset) == (None, None, None, None)
+
+
+# Cards
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        Card(ROW, 0).waiting(Run("teller", NASTY, Settings(), 1)),
+        Card(ROW, 0).telling(Run("teller", NASTY, Settings(), 1), NASTY, 3),
+        Card(ROW, 0).told(telling(opening=NASTY, story=[NASTY])),
+        Card(ROW, 0).failed(run(), NASTY),
+        cards.problem(NASTY),
+        cards.not_ready([ROW | {"state": "broken", "reason": NASTY, "download_bytes": 0}]),
+    ],
+)
+def test_what_people_and_models_write_is_never_markup(html):
+    assert "<img" not in html
+    assert "<teller>" not in html
+    assert "&lt;img src=x onerror=alert(1)&gt; &amp;" in html
+
+
+def test_a_told_card_says_how_it_was_told():
+    html = Card(ROW, 1).told(telling())
+    for fact in ("20 ms", "80 tokens/s", "by itself", "12.3 M parameters", "<li>She ran.</li><li>He hid.</li>"):
+        assert fact in html
+
+
+def test_colours_differ_for_the_first_eight_storytellers():
+    assert len({Card(ROW, number).edge for number in range(8)}) == 8
+
+
+# Visits
+
+
+def test_stop_ends_all_that_a_visitor_asked_for_and_nothing_else():
+    visits, mine, other, theirs = Visits(), run("a"), run("b"), run("a")
+    visits.start("me", [mine, other])
+    visits.start("they", [theirs])
+    assert visits.take("me", "a") is mine
+    visits.stop("me")
+    assert mine.stop.is_set() and other.stop.is_set() and not theirs.stop.is_set()
+    assert visits.take("me", "b") is other  # still in line: it is taken up, and says that it was stopped
+
+
+def test_a_new_telling_replaces_the_one_before():
+    visits, before, after = Visits(), run(), run()
+    visits.start("me", [before])
+    visits.start("me", [after])
+    assert before.stop.is_set() and before.replaced
+    assert visits.take("me", "teller") is after
+    assert visits.take("me", "teller") is None  # each is told once
+
+
+def test_again_keeps_all_but_the_seed():
+    visits, before = Visits(), run()
+    assert visits.again("me", "teller") is None
+    visits.start("me", [before])
+    again = visits.again("me", "teller")
+    assert (again.opening, again.settings) == (before.opening, before.settings)
+    assert again.seed != before.seed and not again.stop.is_set()
+    assert visits.take("me", "teller") is again
+    visits.stop("me")
+    assert again.stop.is_set()
+
+
+def test_a_closed_page_ends_its_tellings_and_is_forgotten():
+    visits, mine = Visits(), run()
+    visits.start("me", [mine])
+    visits.leave("me")
+    assert mine.stop.is_set()
+    assert visits.take("me", "teller") is None
+
+
+# A storyteller's place on the page
+
+
+class Stub:
+    """A storyteller that tells one word a token, without end unless it is stopped."""
+
+    def stream(self, opening, settings, seed, stop):
+        words = 0
+        while not stop.is_set():
+            words += 1
+            yield Piece("word ", 5, -1.0)
+        yield telling(opening=opening, seed=seed, ended_by="stopped", tokens=words)
+
+
+@pytest.fixture
+def place(monkeypatch) -> Slot:
+    monkeypatch.setattr(slot, "load", lambda name: Stub())
+    monkeypatch.setattr(slot, "REFRESH", 0)
+    return Slot(Card(ROW, 0), Visits(), visible=True)
+
+
+ME = SimpleNamespace(session_hash="me")
+
+
+def test_stop_is_shown_on_the_card(place):
+    place.visits.start("me", [run()])
+    looks = place._tell(ME)
+    assert "word" in next(looks)
+    place.visits.stop("me")
+    *_, last = looks
+    assert "stopped" in last and 'aria-busy="false"' in last
+
+
+def test_closing_the_listener_stops_the_telling(place):
+    asked = run()
+    place.visits.start("me", [asked])
+    looks = place._tell(ME)
+    next(looks)
+    looks.close()
+    assert asked.stop.is_set()
+
+
+def test_a_replaced_telling_shows_nothing_more(place):
+    place.visits.start("me", [run()])
+    looks = place._tell(ME)
+    next(looks)
+    place.visits.start("me", [run()])
+    assert not any(isinstance(look, str) for look in looks)
+
+
+def test_a_storyteller_that_was_not_asked_leaves_its_card_alone(place):
+    assert not any(isinstance(look, str) for look in place._tell(ME))
+
+
+def test_a_storyteller_that_cannot_tell_says_why_on_its_card(place, monkeypatch):
+    def refuse(name):
+        raise StoryLabError("teller is broken: no weights")
+
+    monkeypatch.setattr(slot, "load", refuse)
+    place.visits.start("me", [run()])
+    (look,) = place._tell(ME)
+    assert "teller is broken: no weights" in look and 'role="alert"' in look
