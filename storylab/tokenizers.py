@@ -8,11 +8,11 @@ another character and text comes back exactly as it went in.
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, GPT2Tokenizer, PreTrainedTokenizerFast
 
 from storylab.errors import StoryLabError
 
@@ -37,10 +37,18 @@ def train_vocabulary(texts: Iterable[str], size: int = 8000, threads: int = 2) -
     """
     import sentencepiece
 
-    model = io.BytesIO()
+    model, failures = io.BytesIO(), []
+
+    def guarded() -> Iterator[str]:
+        try:
+            yield from texts
+        except StoryLabError as error:  # SentencePiece would make an error of its own of it
+            failures.append(error)
+            raise
+
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(texts),
+            sentence_iterator=guarded(),
             model_writer=model,
             model_type="bpe",
             vocab_size=size,
@@ -60,9 +68,11 @@ def train_vocabulary(texts: Iterable[str], size: int = 8000, threads: int = 2) -
             unk_piece=UNKNOWN,
             minloglevel=2,
         )
-    except RuntimeError as error:
+    except Exception as error:
+        if failures:
+            raise failures[0] from None
         most = re.search(r"<= (\d+)", str(error))
-        hint = f"; these texts carry at most {most[1]}" if most else f" ({error})"
+        hint = f"; these texts carry at most {most[1]}" if most else " from these texts"
         raise StoryLabError(f"a vocabulary of {size} pieces can't be learnt{hint}") from None
     return _as_fast_tokenizer(sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()))
 
@@ -118,13 +128,15 @@ def load_tokenizer(folder: str | Path):
         StoryLabError: The folder has no readable tokenizer.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        names = {path.name for path in Path(folder).iterdir()}
+        bare = {"vocab.json", "merges.txt"} <= names and not {"config.json", "tokenizer_config.json"} & names
+        opener = GPT2Tokenizer if bare else AutoTokenizer  # GPT-2's two files say nothing of their class
+        return opener.from_pretrained(
+            str(folder), local_files_only=True, split_special_tokens=True, clean_up_tokenization_spaces=False
+        )
     except Exception as error:  # transformers raises OSError, ValueError, KeyError and others by what is wrong
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise StoryLabError(f"{folder} has no readable tokenizer: {reason}") from None
-    tokenizer.split_special_tokens = True
-    tokenizer.clean_up_tokenization_spaces = False
-    return tokenizer
 
 
 def start_token(tokenizer) -> int | None:

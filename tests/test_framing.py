@@ -389,7 +389,7 @@ def test_packs_of_rocstories_are_98_percent_real_tokens(rocstories, root, tokeni
     vocabulary = root / "train" / "vocabulary"
     shared = load_tokenizer(vocabulary) if (vocabulary / "tokenizer.json").is_file() else tokenizer
     stories = encode_stories(read_stories(rocstories / "train.csv"), shared)
-    for length in (512, 256):
+    for length in (512, 1024):
         framing = Packed(stories, shared, positions=1024, pack_length=length)
         lengths = framing.lengths(framing.examples(0))
         assert lengths.sum() == sum(len(story.opening) + len(story.continuation) + 1 for story in stories)

@@ -10,6 +10,7 @@ where their distributions agree, so do their tokens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,10 @@ class RandomStream:
         return uniform.clamp_(min=2.0**-54).log_().neg_().log_().neg_().float()
 
 
-def logits_processors(settings: Settings) -> LogitsProcessorList:
+def logits_processors(settings: Settings, mute: Sequence[int] = ()) -> LogitsProcessorList:
     """The library's processors for the settings, in the order in which `generate` applies them.
+
+    Tokens of `mute` are never chosen: those that are no text, such as padding.
 
     The repetition settings hold for every strategy; temperature and the cuts only where tokens are drawn.
     An option at its neutral value adds nothing.
@@ -62,6 +65,8 @@ def logits_processors(settings: Settings) -> LogitsProcessorList:
         processors.append(library.RepetitionPenaltyLogitsProcessor(settings.repetition_penalty))
     if settings.no_repeat_ngram_size > 0:
         processors.append(library.NoRepeatNGramLogitsProcessor(settings.no_repeat_ngram_size))
+    if mute:
+        processors.append(library.SuppressTokensLogitsProcessor(list(mute)))
     if settings.strategy != "sample":
         return processors
     if settings.temperature != 1:
@@ -93,17 +98,18 @@ class TokenChooser:
     Args:
         settings: With strategy "greedy" or "sample"; a beam search weighs whole texts and is the library's.
         stream: The telling's random numbers, one call a token; greedy leaves it alone.
+        mute: Tokens that are never chosen.
 
     Raises:
         ValueError: The strategy is "beam".
     """
 
-    def __init__(self, settings: Settings, stream: RandomStream) -> None:
+    def __init__(self, settings: Settings, stream: RandomStream, mute: Sequence[int] = ()) -> None:
         if settings.strategy == "beam":
             raise ValueError("a beam search does not choose token by token")
         self._draws = settings.strategy == "sample"
         self._stream = stream
-        self._processors = logits_processors(settings)
+        self._processors = logits_processors(settings, mute)
 
     def transform(self, context_ids: Tensor, logits: Tensor) -> Tensor:
         """The log-probabilities from which a token is chosen.

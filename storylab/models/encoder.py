@@ -71,10 +71,8 @@ class EncoderStoryteller(PreTrainedModel, GenerationMixin):
         self.norm = nn.LayerNorm(config.width, bias=False)
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
         self.post_init()
-        # The next token hangs on the whole prefix, past which there is nothing to cache: with a cache,
-        # transformers would hand in the last token alone.
         if self.generation_config is not None:
-            self.generation_config.use_cache = False
+            self.generation_config.use_cache = False  # the next token hangs on the whole prefix: nothing to cache
 
     def _init_weights(self, module: nn.Module) -> None:
         initialise(module, std=0.02)
@@ -85,6 +83,10 @@ class EncoderStoryteller(PreTrainedModel, GenerationMixin):
     def get_output_embeddings(self) -> nn.Linear:
         return self.head
 
+    def prepare_inputs_for_generation(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_) -> dict:
+        """The whole prefix, also where somebody asks `generate` for a cache and it would hand in the last token."""
+        return {"input_ids": input_ids, "attention_mask": attention_mask}
+
     def embed(self, input_ids: Tensor, real: Tensor | None) -> Tensor:
         """Token and place, (batch, length) -> (batch, length, width); padding may stand on either side."""
         if real is None:
@@ -93,13 +95,14 @@ class EncoderStoryteller(PreTrainedModel, GenerationMixin):
         x = self.tokens(input_ids) + self.positions((counted - 1).clamp(min=0))
         if self.config.causal:
             return x
-        return x + self.distances(counted[:, -1:] - counted)
+        distances = (counted[:, -1:] - counted).clamp(max=self.config.positions - 1)  # padding on the left
+        return x + self.distances(distances)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_) -> CausalLMOutput:
         """Logits of the token after the prefix.
 
         Args:
-            input_ids: Prefixes (batch, length), padded on either side.
+            input_ids: Prefixes (batch, length), padded on either side; in the causal stage on the right.
             attention_mask: 1 for real tokens, 0 for padding (batch, length).
 
         Returns:

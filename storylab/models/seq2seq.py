@@ -1,5 +1,6 @@
 """Encoder-decoder Transformer: reads the first sentence, writes the other four (framing b)."""
 
+import torch
 from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache, EncoderDecoderCache
@@ -53,8 +54,9 @@ class SourceEncoder(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_) -> BaseModelOutput:
         """Encode input_ids (batch, length) into last_hidden_state (batch, length, width)."""
-        x = self.tokens(input_ids) + self.positions.weight[: input_ids.shape[1]]
-        x, mask = self.dropout(x), padding_mask(attention_mask)
+        real = torch.ones_like(input_ids) if attention_mask is None else attention_mask.long()
+        places = (real.cumsum(dim=1) - 1).clamp(min=0)  # padding may stand on either side
+        x, mask = self.dropout(self.tokens(input_ids) + self.positions(places)), padding_mask(attention_mask)
         for layer in self.layers:
             x = layer(x, mask)
         return BaseModelOutput(last_hidden_state=self.norm(x))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from storylab.errors import StoryLabError
 from storylab.framing import Autoregressive, EncodedStory, Framing, NextToken, PromptTarget
 from storylab.models import EncoderStoryteller, Seq2SeqStoryteller
 from storylab.tokenizers import encode, start_token
@@ -61,7 +62,10 @@ class Kind(ABC):
         """The framing in which each continuation token and the end are labels exactly once."""
 
     def _tensor(self, ids: list[int]) -> Tensor:
-        return torch.tensor([ids], device=self.model.device)  # (1, length)
+        """The prompt as a batch of one (1, length), if the model has positions for it and one token more."""
+        if len(ids) >= self.positions:
+            raise StoryLabError(f"the opening has {len(ids)} tokens, more than the {self.positions - 1} that fit here")
+        return torch.tensor([ids], device=self.model.device)
 
 
 class _EncoderSession(Session):

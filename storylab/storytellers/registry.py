@@ -51,7 +51,11 @@ def _open(name: str, device: str, dtype: str) -> "Storyteller":
 
 def _entry(name: str) -> Entry:
     folder = Path(name)
-    if "/" in name and "\0" not in name and (folder / "config.json").is_file():
+    try:
+        is_folder = "/" in name and (folder / "config.json").is_file()
+    except (OSError, ValueError):  # a name too long for a file, or with a NUL in it
+        is_folder = False
+    if is_folder:
         state = inspect_checkpoint(folder)
         return Entry(folder.name, state.title or folder.name, state.kind, str(folder.resolve()))
     return find(name)

@@ -1,5 +1,6 @@
 """A storyteller: a model that, given the first sentence, tells the others."""
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -8,7 +9,7 @@ from typing import Any
 
 import torch
 from transformers import GenerationConfig, StoppingCriteriaList
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils import logging as transformers_logging
 
 from storylab.decoding import (
     Settings,
@@ -25,6 +26,7 @@ from storylab.storytellers.telling import EndedBy, Piece, Telling
 from storylab.tokenizers import load_tokenizer
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_BYTE = re.compile("<0x[0-9A-F]{2}>")
 _STOPS = '.!?…"”’)'
 
 
@@ -36,6 +38,8 @@ class Storyteller:
         self.tokenizer = kind.tokenizer
         # Tokens that are no text and not the end: never told, however wild the settings.
         self._mute = [i for i in self.tokenizer.all_special_ids if i != kind.end]
+        # A token that stands for one byte: what it means may hang on the bytes that follow.
+        self._bytes = {i for piece, i in self.tokenizer.get_vocab().items() if _BYTE.fullmatch(piece)}
 
     @classmethod
     def from_folder(
@@ -48,7 +52,8 @@ class Storyteller:
         """
         if dtype not in DTYPES:
             raise StoryLabError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
-        disable_progress_bar()  # loading takes a blink
+        transformers_logging.disable_progress_bar()  # loading takes a blink
+        transformers_logging.set_verbosity(transformers_logging.CRITICAL)  # what is wrong is said once, below
         try:
             model, report = KINDS[kind].model_class.from_pretrained(
                 str(folder),
@@ -57,11 +62,13 @@ class Storyteller:
                 dtype=DTYPES[dtype],
                 output_loading_info=True,
             )
-            if report["missing_keys"]:
-                raise ValueError(f"its weights lack {sorted(report['missing_keys'])[0]}")
+            if unfit := sorted(report["missing_keys"]) + sorted(report["unexpected_keys"]):
+                raise ValueError(f"its weights don't fit its config: {unfit[0]}")
             model = model.to(device).eval().requires_grad_(False)
         except Exception as error:  # safetensors, transformers and torch each have their own
             lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            if "mismatch" in str(error):
+                lines = ["its weights don't fit its config: a tensor has another shape"]
             raise StoryLabError(f"{name} can't be loaded: {lines[0].strip()}") from None
         return cls(name, title, KINDS[kind](model, load_tokenizer(folder)))
 
@@ -120,7 +127,7 @@ class Storyteller:
                 break
             tokens.append(choice.token)
             told = self.tokenizer.decode(tokens)
-            if told.endswith("\ufffd"):  # a character whose other bytes are still to come
+            if choice.token in self._bytes or told.endswith("\ufffd"):  # other bytes may be still to come
                 yield Piece("", choice.token, choice.log_probability)
                 continue
             told, cut = first_sentences(told, settings.sentences)
@@ -131,25 +138,21 @@ class Storyteller:
             text = told
         else:
             ended_by = "stopped"
+        if ended_by != "sentences":  # what was held back belongs to the story
+            text, cut = first_sentences(self.tokenizer.decode(tokens), settings.sentences)
+            ended_by = "sentences" if cut else ended_by
         yield self._telling(opening, text, ended_by, seed, settings, len(tokens), time.perf_counter() - started, first)
 
     def _choices(self, prompt: str, settings: Settings, stream: RandomStream) -> Iterator[Choice]:
         """The tokens of a greedy or sampled telling, at most as many as settings and positions allow."""
-        chooser = TokenChooser(settings, stream)
+        chooser = TokenChooser(settings, stream, self._mute)
         session = self._begin(prompt)
         for _ in range(settings.max_new_tokens):
-            choice = chooser.choose(session.context, self._audible(session.logits))
+            choice = chooser.choose(session.context, session.logits)
             yield choice
             if session.room <= 0:
                 return
             session.advance(choice.token)
-
-    @torch.inference_mode()
-    def _audible(self, logits: torch.Tensor) -> torch.Tensor:
-        """The logits (vocabulary,), those of mute tokens at minus infinity."""
-        if self._mute:
-            logits[self._mute] = -torch.inf
-        return logits
 
     def _begin(self, prompt: str) -> Session:
         with torch.inference_mode():

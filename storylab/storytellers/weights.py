@@ -36,7 +36,7 @@ def inspect_checkpoint(folder: Path) -> CheckpointState:
         return CheckpointState("untrained", f"{folder.name} has not been trained yet: python -m train {folder.name}")
     kind, title, parameters = "", "", None
     try:
-        kind = KINDS.get(_read_json(folder / "config.json").get("model_type", ""), "causal")
+        kind = KINDS.get(str(_read_json(folder / "config.json").get("model_type")), "causal")
         title = _title(folder / "recipe.toml")
         parameters = count_parameters(folder / "model.safetensors")
         _read_json(folder / "tokenizer.json")
@@ -71,7 +71,7 @@ def count_parameters(path: Path) -> int:
         parameters = sum(prod(entry["shape"]) for entry in tensors)
     except OSError as error:
         raise StoryLabError(f"{name} can't be read: {error.strerror}") from None
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise StoryLabError(f"{name} is not a safetensors file") from None
     if size != whole:
         raise StoryLabError(f"{name} is damaged: it has {size:,} bytes, its header says {whole:,}")
@@ -84,7 +84,7 @@ def _read_json(path: Path) -> dict:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise StoryLabError(f"{name} can't be read: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise StoryLabError(f"{name} is not JSON") from None
     if not isinstance(value, dict):
         raise StoryLabError(f"{name} is not a JSON object")

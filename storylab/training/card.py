@@ -78,7 +78,7 @@ step {kept}; the validation loss was lowest ({progress.best_loss:.4f} nats a lab
 {progress.best_step:,}.
 The course of it is in `log.jsonl`, the recipe in `recipe.toml`; with the same stories this repeats it:
 
-    python -m train {recipe.name} --stories TRAIN.csv --validation VALIDATION.csv --test TEST.csv
+    python -m train checkpoints/{recipe.name}/recipe.toml --stories TRAIN.csv --validation VALID.csv --test TEST.csv
 
 | setting | value |
 | --- | --- |

@@ -10,11 +10,22 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from storylab.training.card import Outcome, model_card
+from storylab.training.recipe import Recipe
 
 
 def round_weights(model: PreTrainedModel) -> PreTrainedModel:
     """Round the weights to bf16, as they will be stored, and go on computing in fp32."""
     return model.to(torch.bfloat16).to(torch.float32)
+
+
+def without_places(recipe: Recipe) -> Recipe:
+    """The recipe without folders of this machine: files by their names, data sets of the Hub as they are."""
+    named = {}
+    for key in ("stories", "validation", "test", "vocabulary", "init_from"):
+        value = getattr(recipe, key)
+        outside = Path(value).is_absolute() or ".." in Path(value).parts or key in ("stories", "validation", "test")
+        named[key] = Path(value).name if outside and not value.startswith("hub:") else value
+    return replace(recipe, **named)
 
 
 def export(
@@ -29,15 +40,13 @@ def export(
         log: The training log, copied.
         target: The folder to write.
     """
-    recipe = outcome.recipe
-    names = {part: Path(getattr(recipe, part)).name for part in ("stories", "validation", "test")}
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
         folder = Path(temporary) / "new"
         model.to(torch.bfloat16).save_pretrained(folder)
         (folder / "model.safetensors").chmod(0o644)
         tokenizer.save_pretrained(folder)
-        (folder / "recipe.toml").write_text(replace(recipe, **names).to_toml(), encoding="utf-8")
+        (folder / "recipe.toml").write_text(outcome.recipe.to_toml(), encoding="utf-8")
         (folder / "README.md").write_text(model_card(outcome), encoding="utf-8")
         shutil.copyfile(log, folder / "log.jsonl")
         if target.exists():

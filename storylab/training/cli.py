@@ -1,6 +1,7 @@
 """The command line of training: `python -m train NAME`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,8 +49,15 @@ def _parser(names: list[str]) -> argparse.ArgumentParser:
 
 def _train(options: argparse.Namespace, recipes: Path) -> None:
     path = Path(options.name) if options.name.endswith(".toml") else recipes / f"{options.name}.toml"
-    if not path.is_file():
-        raise StoryLabError(f"there is no recipe {options.name!r}; there are {', '.join(_names(recipes))}")
+    if not _is_file(path):
+        shown = options.name if len(options.name) <= 60 else options.name[:57] + "..."
+        raise StoryLabError(f"there is no recipe {shown!r}; there are {', '.join(_names(recipes))}")
+    if "MASTER_PORT" in os.environ and "WORLD_SIZE" not in os.environ:
+        # accelerate 1.15 starts one process where several are asked for on a processor without MPI.
+        raise StoryLabError(
+            "accelerate launch --cpu starts a single process; for several say "
+            "accelerate launch --multi_gpu --num_processes N -m train NAME --device cpu"
+        )
     project = recipes.parent
     if path.stem == "vocabulary":
         from storylab.training.vocabulary import make_vocabulary, read_vocabulary_recipe
@@ -72,7 +80,15 @@ def _train(options: argparse.Namespace, recipes: Path) -> None:
         resume=options.resume,
         device=options.device,
     )
-    print(f"checkpoint: {folder}")
+    if os.environ.get("RANK", "0") == "0":  # the first of several processes
+        print(f"checkpoint: {folder}")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long for a file, or with a NUL in it
+        return False
 
 
 def _names(recipes: Path) -> list[str]:

@@ -24,7 +24,7 @@ def gather_stories(recipe: Recipe) -> tuple[Splits, int]:
         held = {part: remove_duplicates(read_stories(path)) if path else [] for part, path in given.items()}
         splits = Splits(train=unique, **held)
     else:
-        splits = split_stories(unique)
+        splits = split_stories(unique, test=0) if recipe.test else split_stories(unique)
         if recipe.test:
             splits = replace(splits, test=remove_duplicates(read_stories(recipe.test)))
     refuse_leakage(splits)

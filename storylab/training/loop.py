@@ -122,23 +122,21 @@ def train(
     """
     tell = lambda **record: [callback(record) for callback in callbacks]  # noqa: E731
     steps, started = steps_of(recipe, framing), time.perf_counter() - progress.seconds
-    recent = torch.zeros(2, dtype=torch.float64)  # loss and label tokens since the last line of the log
     recent_tokens, recent_start = 0, time.perf_counter()
     model.train()
     for step_batches in steps_from(progress.step, recipe, framing):
-        if progress.step >= steps:
+        if progress.step >= steps or 0 < recipe.patience <= progress.stale:
             break
         torch.manual_seed((recipe.seed * 1_000_003 + progress.step) * 1_009 + accelerator.process_index)  # dropout
         passes = [own_share(examples, framing, accelerator) for examples in step_batches]
-        labels = torch.tensor(sum(int((batch["labels"] != IGNORED).sum()) for batch in passes))
-        labels = accelerator.reduce(labels.to(accelerator.device), "sum").item()
-        step_loss = 0.0
+        counts = [sum(int((batch["labels"] != IGNORED).sum()) for batch in passes), sum(map(real_tokens, passes))]
+        labels, tokens = accelerator.reduce(torch.tensor(counts, device=accelerator.device), "sum").tolist()
+        step_loss = torch.zeros((), device=accelerator.device)
         for batch in passes:
             loss = summed_loss(model, batch, recipe.label_smoothing) / labels
             accelerator.backward(loss * accelerator.num_processes)  # which average their gradients
-            step_loss += loss.item()
-        if not math.isfinite(step_loss):
-            raise StoryLabError(f"the loss is {step_loss} at step {progress.step}: lower the learning rate")
+            step_loss += loss.detach()
+        loss = _finite(accelerator.reduce(step_loss, "sum").item(), progress.step)
         if recipe.clip:
             accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
         share = rate(progress.step, steps, recipe)
@@ -149,25 +147,26 @@ def train(
 
         progress.step += 1
         progress.seconds = time.perf_counter() - started
-        tokens = sum(real_tokens(batch) for batch in passes) * accelerator.num_processes
         progress.tokens, recent_tokens = progress.tokens + tokens, recent_tokens + tokens
-        recent += torch.tensor([step_loss * labels, labels])
+        progress.recent_loss, progress.recent_labels = (
+            progress.recent_loss + loss * labels,
+            progress.recent_labels + labels,
+        )
         position = {"step": progress.step, "steps": steps, "seconds": round(progress.seconds, 1)}
         last = progress.step == steps or should_stop()
         if progress.step % recipe.log_every == 0 or last:
-            loss, count = accelerator.reduce(recent.to(accelerator.device), "sum").tolist()
             elapsed = time.perf_counter() - recent_start
             tell(
                 **position,
-                loss=loss / count * accelerator.num_processes,
+                loss=progress.recent_loss / progress.recent_labels,
                 learning_rate=recipe.learning_rate * share,
                 tokens=progress.tokens,
                 tokens_per_second=round(recent_tokens / elapsed),
             )
-            recent.zero_()
+            progress.recent_loss, progress.recent_labels = 0.0, 0
             recent_tokens, recent_start = 0, time.perf_counter()
         if progress.step % recipe.evaluate_every == 0 or last:
-            loss = validation_loss(model, validation, recipe.batch_size, accelerator)
+            loss = _finite(validation_loss(model, validation, recipe.batch_size, accelerator), progress.step)
             best = loss < progress.best_loss
             progress.stale = 0 if best else progress.stale + 1
             if best:
@@ -176,9 +175,15 @@ def train(
             recent_start = time.perf_counter()
         if progress.step % recipe.save_every == 0 or last:
             tell(**position, save=True)
-        if last or 0 < recipe.patience <= progress.stale:
+        if last:
             break
     return progress
+
+
+def _finite(loss: float, step: int) -> float:
+    if not math.isfinite(loss):
+        raise StoryLabError(f"the loss is {loss} at step {step}: lower the learning rate")
+    return loss
 
 
 def real_tokens(batch: dict[str, Tensor]) -> int:

@@ -1,6 +1,8 @@
 """A recipe: everything that decides a checkpoint but the stories, as typed data that refuses nonsense early."""
 
+import math
 import tomllib
+import typing
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -100,6 +102,8 @@ class Recipe:
     """Validations in a row without a better loss after which training stops; 0: never."""
 
     def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            self._need(not isinstance(value, float) or math.isfinite(value), key, "must be a finite number")
         positive: tuple[str, ...] = (
             "vocabulary_size",
             "batch_size",
@@ -179,6 +183,10 @@ def read_typed(kind: type[T], path: str | Path, changes: Iterable[str] = (), **d
     known = {f.name for f in fields(kind)}
     if unknown := sorted(set(data) - known):
         raise StoryLabError(f"{path}: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
+    hints = typing.get_type_hints(kind)
+    for key, value in data.items():
+        if isinstance(value, bool) and hints[key] is not bool:  # pydantic would take true for 1
+            raise StoryLabError(f"{path}: {key} must not be {str(value).lower()}")
     try:
         return TypeAdapter(kind).validate_python(data)
     except ValidationError as error:

@@ -3,13 +3,15 @@
 import hashlib
 import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from accelerate.state import AcceleratorState
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from storylab.errors import StoryLabError
@@ -18,7 +20,7 @@ from storylab.stories import Splits, fingerprint
 from storylab.tokenizers import load_tokenizer, train_vocabulary
 from storylab.training.callbacks import JsonLines, ProgressBar, Sampler
 from storylab.training.card import Outcome
-from storylab.training.checkpoint import export, round_weights
+from storylab.training.checkpoint import export, round_weights, without_places
 from storylab.training.data import build_framing, gather_stories, labels_per_word, perplexity_per_word
 from storylab.training.loop import Record, steps_of, train
 from storylab.training.optimizers import make_optimizers
@@ -42,35 +44,68 @@ def open_tokenizer(recipe: Recipe, splits: Splits) -> PreTrainedTokenizerBase:
     return train_vocabulary((story.text for story in splits.train), recipe.vocabulary_size)
 
 
+def check_shape(recipe: Recipe) -> None:
+    """Refuse a shape that no model can have, before stories are read.
+
+    Raises:
+        StoryLabError: An unknown setting, a wrong type or range, or a width that the heads don't divide.
+    """
+    config = ARCHITECTURES[recipe.model_type][0]()
+    for key, value in recipe.model.items():
+        if key not in vars(config) or key in ("vocab_size", "transformers_version"):
+            raise StoryLabError(f"recipe {recipe.name}: a {recipe.model_type} has no setting {key!r}")
+        default = getattr(config, key)
+        whole = type(default) is int and type(value) is int and value >= 1
+        share = type(default) is float and type(value) in (int, float) and 0 <= value < 1
+        if not (whole or share or (type(default) is bool and type(value) is bool)):
+            needed = {int: "a whole number from 1 on", float: "a number from 0 to below 1", bool: "true or false"}
+            raise StoryLabError(f"recipe {recipe.name}: model.{key} must be {needed[type(default)]}, not {value!r}")
+        setattr(config, key, value)
+    if config.width % config.heads:
+        clash = f"model.width {config.width} can't be divided into model.heads {config.heads}"
+        raise StoryLabError(f"recipe {recipe.name}: {clash}")
+
+
 def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     """The recipe's architecture with random weights, or the weights of `init_from` where it names a folder."""
     config_class, model_class = ARCHITECTURES[recipe.model_type]
     torch.manual_seed(recipe.seed)
-    if unknown := sorted(set(recipe.model) - set(vars(config_class()))):
-        raise StoryLabError(f"recipe {recipe.name}: a {recipe.model_type} has no setting {unknown[0]!r}")
-    try:
-        if recipe.init_from:
-            return model_class.from_pretrained(
-                recipe.init_from,
-                use_safetensors=True,
-                local_files_only=True,
-                dtype=torch.float32,
-                **recipe.model,
-            )
+    if not recipe.init_from:
         return model_class(config_class(vocab_size=len(tokenizer), **recipe.model))
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
-        raise StoryLabError(f"recipe {recipe.name}: {str(error).splitlines()[0]}") from None
+    try:
+        found = AutoConfig.from_pretrained(recipe.init_from, local_files_only=True).model_type
+        if found != config_class.model_type:
+            raise ValueError(f"it holds a {found}, not a {config_class.model_type}")
+        model, report = model_class.from_pretrained(
+            recipe.init_from,
+            use_safetensors=True,
+            local_files_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **recipe.model,
+        )
+        if unfit := sorted(report["missing_keys"]) + sorted(report["unexpected_keys"]):
+            raise ValueError(f"its weights don't fit the recipe's shape: {unfit[0]}")
+    except Exception as error:  # safetensors, transformers and torch each have their own
+        reason = "a tensor has another shape" if "mismatch" in str(error) else str(error).strip().splitlines()[0]
+        raise StoryLabError(f"recipe {recipe.name}: init_from {recipe.init_from}: {reason}") from None
+    return model
 
 
 def prepare_accelerator(recipe: Recipe, device: str) -> Accelerator:
     """Device, precision and processes of a training; `precision = "auto"` is bf16 where there is bf16 arithmetic."""
+    if "WORLD_SIZE" not in os.environ:
+        AcceleratorState._reset_state(
+            reset_partial_state=True
+        )  # an earlier training here may have had another precision
     gpu = device != "cpu" and torch.cuda.is_available()
     fast = torch.cuda.is_bf16_supported() if gpu else torch.ops.mkldnn._is_mkldnn_bf16_supported()
     bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and fast)
     return Accelerator(
         cpu=device == "cpu",
         mixed_precision="bf16" if bf16 else "no",
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        # Under the causal mask nothing asks how far a token is from the end.
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=recipe.model.get("causal", False))],
     )
 
 
@@ -128,6 +163,7 @@ def run(
             no number any more.
     """
     disable_progress_bar()  # transformers' own, for loading and saving
+    check_shape(recipe)
     splits, duplicates = gather_stories(recipe)
     tokenizer = open_tokenizer(recipe, splits)
     model = build_model(recipe, tokenizer)
@@ -174,7 +210,7 @@ def run(
             bare.load_state_dict(keeper.best)
         round_weights(bare)
         outcome = Outcome(
-            recipe=recipe,
+            recipe=without_places(recipe),
             splits=splits,
             duplicates=duplicates,
             parameters=sum(parameter.numel() for parameter in bare.parameters()),

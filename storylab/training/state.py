@@ -26,6 +26,10 @@ class Progress:
     """The step that reached it."""
     stale: int = 0
     """Validations since."""
+    recent_loss: float = 0.0
+    """Loss since the last line of the log, summed over label tokens."""
+    recent_labels: int = 0
+    """Those label tokens."""
 
 
 def write_atomically(path: Path, write) -> None:
@@ -63,9 +67,10 @@ def load_state(path: Path, fingerprint: str, model, optimizers) -> tuple[Progres
         raise StoryLabError(f"there is nothing to resume: {path} does not exist")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise StoryLabError(f"{path} can't be read: {error}") from None
-    if state["fingerprint"] != fingerprint:
+        found = state["fingerprint"]
+    except Exception as error:  # torch and pickle raise many kinds, some with a page of advice
+        raise StoryLabError(f"{path} can't be read: it is no state of a training ({type(error).__name__})") from None
+    if found != fingerprint:
         raise StoryLabError(f"{path} belongs to another recipe or other stories; train without --resume")
     model.load_state_dict(state["model"])
     for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
