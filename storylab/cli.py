@@ -104,10 +104,11 @@ def _tell(options: Arguments) -> None:
         if options.json:
             tellings.append(storyteller.tell(opening, settings, own_seed).to_dict())
             continue
-        print(opening, end=" ", flush=True)
+        shown = opening + " "  # with the first piece, so that a refusal stands alone
         for piece in storyteller.stream(opening, settings, own_seed):
             if isinstance(piece, Piece):
-                print(piece.text, end="", flush=True)
+                print(shown + piece.text, end="", flush=True)
+                shown = ""
         print(f"\n[{piece.model}, seed {piece.seed}, ended by {piece.ended_by}, {piece.tokens_per_second} tokens/s]")
     if options.json:
         _print_json(tellings if options.openings is not None else tellings[0])

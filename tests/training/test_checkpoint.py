@@ -138,7 +138,7 @@ def test_the_card_says_what_it_is_made_of_and_how_good_it_is(folder, kind, make_
         assert float(stated) == pytest.approx(score(storyteller, stories).perplexity_per_word, rel=1e-3)
     for setting in ("| learning_rate | 0.01 |", "| width | 32 |", "| optimizer | muon |", "| seed | 0 |"):
         assert setting in body
-    assert f"python -m train small-{kind} " in body
+    assert f"python -m train checkpoints/small-{kind}/recipe.toml " in body
     assert re.search(r"\d+ steps, [\d,]+ tokens, \d+ min on ", body)
     assert f"torch {torch.__version__}" in body
 
