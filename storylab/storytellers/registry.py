@@ -1,7 +1,6 @@
 """`load(name)`: a storyteller by its name or folder, loaded once a process."""
 
 import threading
-from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
 
 _loaded: dict[tuple[str, str, str], "Storyteller"] = {}
-_locks: defaultdict[tuple[str, str, str], threading.Lock] = defaultdict(threading.Lock)
-_guard = threading.Lock()
+# One at a time, whatever its name: while transformers loads a model, it changes torch's functions for all threads.
+_loading = threading.Lock()
 
 
 def load(name: str, *, device: str = "cpu", dtype: str = "fp32") -> "Storyteller":
@@ -31,12 +30,11 @@ def load(name: str, *, device: str = "cpu", dtype: str = "fp32") -> "Storyteller
     if not isinstance(name, str) or not name:
         raise StoryLabError("the storyteller's name must be text")
     key = (name, device, dtype)
-    with _guard:
-        lock = _locks[key]
-    with lock:
-        if key not in _loaded:
-            _loaded[key] = _open(name, device, dtype)
-        return _loaded[key]
+    if key not in _loaded:
+        with _loading:
+            if key not in _loaded:
+                _loaded[key] = _open(name, device, dtype)
+    return _loaded[key]
 
 
 def _open(name: str, device: str, dtype: str) -> "Storyteller":
