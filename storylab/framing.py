@@ -147,6 +147,11 @@ class NextToken(Framing):
 class PromptTarget(Framing):
     """Framing b: sentence 1 and the end token as the source; the target is the rest, shifted by one."""
 
+    def _check_length(self, positions: int) -> None:
+        longest = max(max(len(story.opening), len(story.continuation)) for story in self.stories) + 1
+        if longest > positions:  # source and target are counted apart
+            raise StoryLabError(f"the longest story has {longest} tokens, the model has {positions} positions")
+
     def lengths(self, examples: np.ndarray) -> np.ndarray:
         # Sorted by the target, and among equal targets by the source, a batch needs little padding of either.
         stories = [self.stories[index] for index in examples[:, 0]]

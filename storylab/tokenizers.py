@@ -6,6 +6,7 @@ writes a blank as U+2581; here pieces hold the blank itself, so a U+2581 that so
 another character and text comes back exactly as it went in.
 """
 
+import codecs
 import io
 import re
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ from storylab.errors import StoryLabError
 
 PAD, START, END, UNKNOWN = "<pad>", "<s>", "</s>", "<unk>"
 PAD_ID, START_ID, END_ID, UNKNOWN_ID = range(4)
+_BYTE = re.compile("<0x([0-9A-F]{2})>")
 _BLANK = "▁"  # what SentencePiece writes for a blank
 
 
@@ -137,6 +139,35 @@ def load_tokenizer(folder: str | Path):
     except Exception as error:  # transformers raises OSError, ValueError, KeyError and others by what is wrong
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise StoryLabError(f"{folder} has no readable tokenizer: {reason}") from None
+
+
+class Speller:
+    """The text of tokens as they come: a character appears once its last byte has, and never changes again.
+
+    Bytes that make no character become U+FFFD; those of a character that never ends are no text.
+    """
+
+    def __init__(self, tokenizer):
+        """Start a text."""
+        self.tokenizer = tokenizer
+        self.tokens: list[int] = []
+        self.text = ""
+        self._bytes = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def add(self, token: int) -> str:
+        """Put a token behind the text; returns the characters that it adds."""
+        self.tokens.append(token)
+        if self.tokenizer.convert_tokens_to_ids("<0x00>") != self.tokenizer.unk_token_id:  # SentencePiece's bytes
+            piece = self.tokenizer.convert_ids_to_tokens(token)
+            byte = _BYTE.fullmatch(piece)
+            new = self._bytes.decode(bytes.fromhex(byte[1]) if byte else piece.encode())
+            if not self.text and new.startswith(" ") and len(self.tokens) == 1:
+                new = new[1:]  # the blank that encoding puts before a text
+        else:
+            told = self.tokenizer.decode(self.tokens)
+            new = "" if told.endswith("\ufffd") else told[len(self.text) :]
+        self.text += new
+        return new
 
 
 def start_token(tokenizer) -> int | None:

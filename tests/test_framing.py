@@ -236,12 +236,12 @@ def test_autoregressive_labels_are_inputs_shifted_by_one(stories, ids, prompt):
 # What a framing refuses
 
 
-@pytest.mark.parametrize("framing", [NextToken, PromptTarget, Autoregressive])
-def test_a_story_that_the_model_has_no_positions_for_is_refused(framing):
-    stories = stories_of([(3, 4), (5, 10)])  # with the start token 16 positions
-    assert framing(stories, OURS, positions=16)
-    with pytest.raises(StoryLabError, match=r"16 tokens.*15 positions"):
-        framing(stories, OURS, positions=15)
+@pytest.mark.parametrize(("framing", "needed"), [(NextToken, 16), (PromptTarget, 11), (Autoregressive, 16)])
+def test_a_story_that_the_model_has_no_positions_for_is_refused(framing, needed):
+    stories = stories_of([(3, 4), (5, 10)])  # with the start token 16 positions, of the target alone 11
+    assert framing(stories, OURS, positions=needed)
+    with pytest.raises(StoryLabError, match=rf"{needed} tokens.*{needed - 1} positions"):
+        framing(stories, OURS, positions=needed - 1)
 
 
 def test_no_stories_and_packs_longer_than_the_model_are_refused():

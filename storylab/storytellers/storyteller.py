@@ -1,6 +1,5 @@
 """A storyteller: a model that, given the first sentence, tells the others."""
 
-import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -23,10 +22,9 @@ from storylab.decoding.sampling import Choice, RandomStream, TokenChooser
 from storylab.errors import StoryLabError
 from storylab.storytellers.kinds import KINDS, Kind, Session
 from storylab.storytellers.telling import EndedBy, Piece, Telling
-from storylab.tokenizers import load_tokenizer
+from storylab.tokenizers import Speller, load_tokenizer
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-_BYTE = re.compile("<0x[0-9A-F]{2}>")
 _STOPS = '.!?…"”’)'
 
 
@@ -38,8 +36,6 @@ class Storyteller:
         self.tokenizer = kind.tokenizer
         # Tokens that are no text and not the end: never told, however wild the settings.
         self._mute = [i for i in self.tokenizer.all_special_ids if i != kind.end]
-        # A token that stands for one byte: what it means may hang on the bytes that follow.
-        self._bytes = {i for piece, i in self.tokenizer.get_vocab().items() if _BYTE.fullmatch(piece)}
 
     @classmethod
     def from_folder(
@@ -113,7 +109,7 @@ class Storyteller:
         # Training stories have a stop there; without one, a model would go on with the sentence.
         prompt = opening if opening[-1] in _STOPS else opening + "."
         started, first = time.perf_counter(), 0.0
-        tokens: list[int] = []
+        spelling = Speller(self.tokenizer)
         text, ended_by = "", "tokens"
         source = self._beam(prompt, settings, stop) if settings.strategy == "beam" else None
         source = source or self._choices(prompt, settings, RandomStream(seed))
@@ -125,23 +121,17 @@ class Storyteller:
             if choice.token == self.kind.end:
                 ended_by = "end"
                 break
-            tokens.append(choice.token)
-            told = self.tokenizer.decode(tokens)
-            if choice.token in self._bytes or told.endswith("\ufffd"):  # other bytes may be still to come
-                yield Piece("", choice.token, choice.log_probability)
-                continue
-            told, cut = first_sentences(told, settings.sentences)
+            new = spelling.add(choice.token)
+            text, cut = first_sentences(spelling.text, settings.sentences)
             if cut:
-                text, ended_by = told, "sentences"
+                ended_by = "sentences"
                 break
-            yield Piece(told[len(text) :], choice.token, choice.log_probability)
-            text = told
+            yield Piece(new, choice.token, choice.log_probability)
         else:
             ended_by = "stopped"
-        if ended_by != "sentences":  # what was held back belongs to the story
-            text, cut = first_sentences(self.tokenizer.decode(tokens), settings.sentences)
-            ended_by = "sentences" if cut else ended_by
-        yield self._telling(opening, text, ended_by, seed, settings, len(tokens), time.perf_counter() - started, first)
+        yield self._telling(
+            opening, text, ended_by, seed, settings, len(spelling.tokens), time.perf_counter() - started, first
+        )
 
     def _choices(self, prompt: str, settings: Settings, stream: RandomStream) -> Iterator[Choice]:
         """The tokens of a greedy or sampled telling, at most as many as settings and positions allow."""

@@ -36,7 +36,10 @@ def inspect_checkpoint(folder: Path) -> CheckpointState:
         return CheckpointState("untrained", f"{folder.name} has not been trained yet: python -m train {folder.name}")
     kind, title, parameters = "", "", None
     try:
-        kind = KINDS.get(str(_read_json(folder / "config.json").get("model_type")), "causal")
+        model_type = _read_json(folder / "config.json").get("model_type")
+        if not isinstance(model_type, str):
+            raise StoryLabError(f"{folder.name}/config.json names no model_type")
+        kind = KINDS.get(model_type, "causal")
         title = _title(folder / "recipe.toml")
         parameters = count_parameters(folder / "model.safetensors")
         _read_json(folder / "tokenizer.json")

@@ -8,6 +8,7 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
+from storylab.errors import StoryLabError
 from storylab.tokenizers import encode, start_token
 from storylab.training.state import write_atomically
 
@@ -69,6 +70,10 @@ class Sampler:
         self.reads_source = model.config.is_encoder_decoder
         ids = [*ids, tokenizer.eos_token_id] if self.reads_source else [start_token(tokenizer), *ids]
         self.prompt = torch.tensor([ids], device=model.device)  # (1, length)
+        room = model.config.max_position_embeddings - (1 if self.reads_source else len(ids))
+        if min(room, model.config.max_position_embeddings - len(ids)) < 1:
+            raise StoryLabError(f"the recipe's sample has {len(ids)} tokens, too many for the model's positions")
+        self.room = min(80, room)
 
     def __call__(self, record: dict) -> None:
         """Sample at temperature 0.8 and top-p 0.9, always with the same luck."""
@@ -76,7 +81,9 @@ class Sampler:
             return
         self.model.eval()
         torch.manual_seed(0)  # the loop seeds every step anew, so this changes nothing there
-        told = self.model.generate(self.prompt, do_sample=True, temperature=0.8, top_p=0.9, top_k=0, max_new_tokens=80)
+        told = self.model.generate(
+            self.prompt, do_sample=True, temperature=0.8, top_p=0.9, top_k=0, max_new_tokens=self.room
+        )
         self.model.train()
         new = told[0] if self.reads_source else told[0, self.prompt.shape[1] :]
         text = self.tokenizer.decode(new, skip_special_tokens=True)

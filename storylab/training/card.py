@@ -23,7 +23,7 @@ class Outcome:
     progress: Progress
     hardware: str
     validation_perplexity: float
-    """Per word, of the best weights, as `score` measures it."""
+    """Per word, of the weights kept, as `score` measures it."""
     test_perplexity: float | None
     """The same on the test stories; None where there are none."""
 
@@ -56,7 +56,7 @@ tags: [storylab, story-generation]
 ---
 # {recipe.title or recipe.name}
 
-{DESCRIPTIONS[recipe.model_type]} {outcome.parameters:,} parameters, trained from scratch by StoryLab.{started}
+{DESCRIPTIONS[recipe.model_type]} {outcome.parameters:,} parameters, trained by StoryLab.{started}
 {recipe.note}
 
 | measured on | perplexity per word |

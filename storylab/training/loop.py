@@ -127,7 +127,9 @@ def train(
     for step_batches in steps_from(progress.step, recipe, framing):
         if progress.step >= steps or 0 < recipe.patience <= progress.stale:
             break
-        torch.manual_seed((recipe.seed * 1_000_003 + progress.step) * 1_009 + accelerator.process_index)  # dropout
+        torch.manual_seed(
+            (recipe.seed * 1_000_003 + progress.step) % 2**48 * 1_009 + accelerator.process_index
+        )  # dropout
         passes = [own_share(examples, framing, accelerator) for examples in step_batches]
         counts = [sum(int((batch["labels"] != IGNORED).sum()) for batch in passes), sum(map(real_tokens, passes))]
         labels, tokens = accelerator.reduce(torch.tensor(counts, device=accelerator.device), "sum").tolist()

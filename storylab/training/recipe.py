@@ -126,6 +126,7 @@ class Recipe:
         )
         for key in (*not_negative, "seed"):
             self._need(getattr(self, key) >= 0, key, "must not be negative")
+        self._need(self.seed < 2**32, "seed", "must be below 2**32")
         for key in ("momentum", "label_smoothing"):
             self._need(0 <= getattr(self, key) < 1, key, "must be from 0 to below 1")
         self._need(0 <= self.decay <= 1, "decay", "must be from 0 to 1")

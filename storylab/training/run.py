@@ -180,6 +180,8 @@ def run(
     keeper = Keeper(bare, optimizers, progress, folder / "state.pt", _mark(recipe, splits), main)
     if resume:
         progress = keeper.resume()
+    else:
+        keeper({"save": True})  # so that there is something to resume from the first step on, and nothing older
 
     ratio = labels_per_word(splits.validation, tokenizer)
 
@@ -215,7 +217,7 @@ def run(
             duplicates=duplicates,
             parameters=sum(parameter.numel() for parameter in bare.parameters()),
             progress=progress,
-            hardware=describe_hardware(),
+            hardware=describe_hardware(accelerator),
             validation_perplexity=perplexity_per_word(bare, recipe, splits.validation, tokenizer),
             test_perplexity=perplexity_per_word(bare, recipe, splits.test, tokenizer) if splits.test else None,
         )
@@ -231,8 +233,10 @@ def _mark(recipe: Recipe, splits: Splits) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def describe_hardware() -> str:
-    """The device that trains, in words."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{torch.get_num_threads()} processor threads"
+def describe_hardware(accelerator: Accelerator) -> str:
+    """What trained, and in which precision, in words."""
+    gpu = accelerator.device.type == "cuda"
+    unit = torch.cuda.get_device_name() if gpu else f"{torch.get_num_threads()} processor threads"
+    precision = "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
+    count = f"{accelerator.num_processes} x " if accelerator.num_processes > 1 else ""
+    return f"{count}{unit} in {precision}"

@@ -122,12 +122,14 @@ class CompareTab:
         rows = [row for row in describe() if row["name"] in self.slots]
         ready = _names(rows, "ready")
         link = read_link(dict(request.query_params), ready)
-        problem = text("problem_link", problems="; ".join(link.problems)) if link.problems else ""
+        problem = gr.skip()  # a Tell pressed by now may have left one of its own
         if not ready:
-            problem = text("problem_nobody")
+            problem = cards.problem(text("problem_nobody"))
+        elif link.problems:
+            problem = cards.problem(text("problem_link", problems="; ".join(link.problems)))
         fields = self.controls.fill(link.settings, link.preset or OWN) if link.settings else None
         return [
-            cards.problem(problem),
+            problem,
             cards.not_ready(row for row in rows if row["state"] != "ready"),
             link.opening or gr.skip(),
             gr.update(choices=_choices(rows), value=link.storytellers or ready),

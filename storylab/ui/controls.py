@@ -23,7 +23,7 @@ class Controls:
         self.fields: dict[str, gr.components.Component] = {}
         defaults = PRESETS["default"]
         with gr.Accordion(text("settings"), open=False, elem_id="settings"):
-            with gr.Row(elem_classes="fields"):
+            with gr.Row(elem_id="preset-and-seed", elem_classes="fields"):
                 choices = [(name, name) for name in PRESETS]
                 self.preset = gr.Dropdown(
                     [*choices, (text("preset_own"), OWN)],

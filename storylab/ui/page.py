@@ -33,7 +33,7 @@ def build() -> gr.Blocks:
 
 def launch(page: gr.Blocks) -> None:
     """Serve the page where `GRADIO_SERVER_NAME` and `GRADIO_SERVER_PORT` say, until it is interrupted."""
-    page.launch(
+    _, address, _ = page.launch(
         theme=_theme(),
         css_paths=STYLE,
         head=ICON,
@@ -43,7 +43,9 @@ def launch(page: gr.Blocks) -> None:
         enable_monitoring=False,  # nobody's use of the page is listed
         run_history=False,
         prevent_thread_lock=True,
+        quiet=True,
     )
+    print(text("served", address=address), flush=True)
     warm_up()
     page.block_thread()
 

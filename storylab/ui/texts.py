@@ -7,6 +7,7 @@ passed through as it is.
 ENGLISH = {
     "title": "StoryLab",
     "tagline": "You write the first sentence. Language models, each trained in its own way, write the rest.",
+    "served": "StoryLab is open at {address}",
     "caution": "The models know only English, make things up, and may write something that offends.",
     # The opening
     "opening": "First sentence",

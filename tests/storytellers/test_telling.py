@@ -137,7 +137,8 @@ def test_the_pieces_make_the_text_even_where_characters_come_in_bytes(small_seq2
         if telling.ended_by != "sentences":
             told = small_seq2seq.tokenizer.decode([piece.token for piece in pieces])
             assert "".join(piece.text for piece in pieces).strip() == telling.text
-            assert told.rstrip("\ufffd").startswith(telling.text.rstrip("\ufffd")[:20])
+            # What is broken is spelt otherwise by the library, a run of bytes at a time.
+            assert told.strip().startswith(telling.text.split("\ufffd")[0][:-4])
 
 
 def test_a_character_of_several_bytes_appears_when_it_is_whole(small_seq2seq, monkeypatch):
