@@ -90,9 +90,12 @@ class Framing(ABC):
         self._check_length(positions)
 
     def _check_length(self, positions: int) -> None:
-        longest = max(len(story.opening) + len(story.continuation) for story in self.stories) + 1
+        longest = max(map(self._longest_side, self.stories)) + 1
         if longest > positions:
             raise StoryLabError(f"the longest story has {longest} tokens, the model has {positions} positions")
+
+    def _longest_side(self, story: EncodedStory) -> int:
+        return len(story.opening) + len(story.continuation)
 
     def examples(self, epoch: int) -> np.ndarray:
         """The examples of an epoch, one row each; the same rows whenever it is asked."""
@@ -147,10 +150,8 @@ class NextToken(Framing):
 class PromptTarget(Framing):
     """Framing b: sentence 1 and the end token as the source; the target is the rest, shifted by one."""
 
-    def _check_length(self, positions: int) -> None:
-        longest = max(max(len(story.opening), len(story.continuation)) for story in self.stories) + 1
-        if longest > positions:  # source and target are counted apart
-            raise StoryLabError(f"the longest story has {longest} tokens, the model has {positions} positions")
+    def _longest_side(self, story: EncodedStory) -> int:
+        return max(len(story.opening), len(story.continuation))  # source and target are counted apart
 
     def lengths(self, examples: np.ndarray) -> np.ndarray:
         # Sorted by the target, and among equal targets by the source, a batch needs little padding of either.

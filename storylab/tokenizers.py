@@ -153,11 +153,12 @@ class Speller:
         self.tokens: list[int] = []
         self.text = ""
         self._bytes = codecs.getincrementaldecoder("utf-8")("replace")
+        self._has_byte_pieces = tokenizer.convert_tokens_to_ids("<0x00>") != tokenizer.unk_token_id
 
     def add(self, token: int) -> str:
         """Put a token behind the text; returns the characters that it adds."""
         self.tokens.append(token)
-        if self.tokenizer.convert_tokens_to_ids("<0x00>") != self.tokenizer.unk_token_id:  # SentencePiece's bytes
+        if self._has_byte_pieces:
             piece = self.tokenizer.convert_ids_to_tokens(token)
             byte = _BYTE.fullmatch(piece)
             new = self._bytes.decode(bytes.fromhex(byte[1]) if byte else piece.encode())
