@@ -6,6 +6,8 @@
 | `PromptTarget` (b) | sentence 1 as the source, the rest shifted by one | the rest and the end | all of the rest |
 | `Autoregressive` (c) | the story | the same, one token on | all, or all of the rest |
 | `Packed` (c) | several stories side by side, each blind to the others | the same | the same |
+| `Misaligned` | sentence 1, padded on | the rest, none of it under what goes before it | all of the rest |
+| `Windows` (c) | a window of running text, for pre-training | the same | all |
 
 A framing says which examples an epoch has (`examples`, rows of integers), how long they are (`lengths`) and
 what tensors some of them make (`collate`). Labels stand under the position that predicts them, -100 where
@@ -74,6 +76,22 @@ def real_positions(rows: Sequence[np.ndarray]) -> Tensor:
 
 
 class Framing(ABC):
+    """Examples, by the epoch, and the tensors that some of them make."""
+
+    @abstractmethod
+    def examples(self, epoch: int) -> np.ndarray:
+        """The examples of an epoch, one row each; the same rows whenever it is asked."""
+
+    @abstractmethod
+    def lengths(self, examples: np.ndarray) -> np.ndarray:
+        """Tokens that each example puts through the model, so that a batch can hold examples of a length."""
+
+    @abstractmethod
+    def collate(self, examples: Iterable[np.ndarray]) -> dict[str, Tensor]:
+        """The tensors of some examples: what the model's forward takes, and `labels`."""
+
+
+class StoryFraming(Framing):
     """Examples made of encoded stories; `start`, `end` and `padding` are token ids of the tokenizer."""
 
     def __init__(self, stories: Sequence[EncodedStory], tokenizer, positions: int):
@@ -98,19 +116,10 @@ class Framing(ABC):
         return len(story.opening) + len(story.continuation)
 
     def examples(self, epoch: int) -> np.ndarray:
-        """The examples of an epoch, one row each; the same rows whenever it is asked."""
         return np.arange(len(self.stories))[:, None]
 
-    @abstractmethod
-    def lengths(self, examples: np.ndarray) -> np.ndarray:
-        """Tokens that each example puts through the model, so that a batch can hold examples of a length."""
 
-    @abstractmethod
-    def collate(self, examples: Iterable[np.ndarray]) -> dict[str, Tensor]:
-        """The tensors of some examples: what the model's forward takes, and `labels`."""
-
-
-class NextToken(Framing):
+class NextToken(StoryFraming):
     """Framing a: a prefix that ends in the continuation, and the one token after it."""
 
     def __init__(self, stories, tokenizer, positions: int, prefixes: int = 0, seed: int = 0):
@@ -147,7 +156,7 @@ class NextToken(Framing):
         }
 
 
-class PromptTarget(Framing):
+class PromptTarget(StoryFraming):
     """Framing b: sentence 1 and the end token as the source; the target is the rest, shifted by one."""
 
     def _longest_side(self, story: EncodedStory) -> int:
@@ -179,7 +188,7 @@ def _shifted(story: EncodedStory, start: int, end: int, learn_prompt: bool) -> t
     return np.insert(tokens, 0, start), labels
 
 
-class Autoregressive(Framing):
+class Autoregressive(StoryFraming):
     """Framing c: one sequence, labels are inputs shifted by one; the prompt is learnt too unless masked."""
 
     def __init__(self, stories, tokenizer, positions: int, learn_prompt: bool = True):
@@ -199,6 +208,28 @@ class Autoregressive(Framing):
             "attention_mask": real_positions(inputs),
             "labels": pad([labels for _, labels in pairs], IGNORED),
         }
+
+
+class Misaligned(StoryFraming):
+    """The mistake of fine-tuning "prompt to continuation" with labels that don't follow their inputs.
+
+    Sentence 1 is the input, padded on; the rest are the labels, one beside each input from the first on. What
+    stands under a label says nothing about it, so that a model learns which tokens are common, and tells
+    "the the the". Kept as a teaching exhibit; `Autoregressive` with `learn_prompt=False` is the repair.
+    """
+
+    def lengths(self, examples: np.ndarray) -> np.ndarray:
+        stories = [self.stories[index] for index in examples[:, 0]]
+        return np.array([max(len(s.opening) + 1, len(s.continuation)) for s in stories])
+
+    def collate(self, examples) -> dict[str, Tensor]:
+        """input_ids, labels (batch, length): padding is read like any token, which is part of the mistake."""
+        stories = [self.stories[index] for (index,) in examples]
+        width = int(self.lengths(np.array(examples)).max())
+        fill = lambda ids, value: np.append(ids, np.full(width - len(ids), value))  # noqa: E731
+        inputs = [fill(np.insert(s.opening, 0, self.start), self.end) for s in stories]
+        labels = [fill(np.append(s.continuation, self.end)[1:], IGNORED) for s in stories]  # shifted all the same
+        return {"input_ids": pad(inputs, self.end), "labels": pad(labels, IGNORED)}
 
 
 def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
@@ -230,7 +261,7 @@ def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     return packs
 
 
-class Packed(Framing):
+class Packed(StoryFraming):
     """Framing c in packs: stories side by side, each with its own positions and blind to the others.
 
     A story longer than a pack is cut into pieces of a pack's length; the last label of a piece is the first
@@ -238,6 +269,11 @@ class Packed(Framing):
     """
 
     def __init__(self, stories, tokenizer, positions: int, pack_length: int, learn_prompt: bool = True):
+        """Pack stories into `pack_length` tokens, which may be more than the model's positions: each story has its own.
+
+        Raises:
+            StoryLabError: A piece of a story is longer than the positions.
+        """
         self.pack_length = pack_length
         super().__init__(stories, tokenizer, positions)
         self.pieces: list[tuple[np.ndarray, np.ndarray]] = []
@@ -247,9 +283,8 @@ class Packed(Framing):
                 self.pieces.append((inputs[cut : cut + pack_length], labels[cut : cut + pack_length]))
         self.packs = pack([len(inputs) for inputs, _ in self.pieces], pack_length)
 
-    def _check_length(self, positions: int) -> None:
-        if self.pack_length > positions:
-            raise StoryLabError(f"packs of {self.pack_length} tokens are longer than the model's {positions} positions")
+    def _longest_side(self, story: EncodedStory) -> int:
+        return min(super()._longest_side(story), self.pack_length - 1)  # what is longer is cut into pieces
 
     def examples(self, epoch: int) -> np.ndarray:
         return np.arange(len(self.packs))[:, None]
@@ -275,6 +310,49 @@ class Packed(Framing):
             "attention_mask": ((owner[:, :, None] == owner[:, None, :]) & look_back)[:, None],
             "labels": pad(join(lambda piece: piece[1]), IGNORED),
         }
+
+
+class Windows(Framing):
+    """Framing c of running text, for pre-training: windows of a long row of tokens, one beside the other.
+
+    Every token of the row but the first is a label exactly once an epoch. Windows of later epochs are cut at
+    other places. A window may hold the end of one document and the start of the next.
+    """
+
+    def __init__(self, tokens: np.ndarray, length: int, limit: int = 0, seed: int = 0):
+        """Cut a row of token ids, which may be mapped from a file, into windows of `length`.
+
+        Args:
+            tokens: The row (tokens,).
+            length: Tokens a window.
+            limit: Use so many windows, spread evenly over the row; 0: all.
+            seed: Seed of the places at which later epochs cut.
+
+        Raises:
+            StoryLabError: There are fewer than two tokens.
+        """
+        if len(tokens) < 2:
+            raise StoryLabError("there is no text to learn from")
+        self.tokens, self.length, self.limit, self.seed = tokens, length, limit, seed
+
+    def examples(self, epoch: int) -> np.ndarray:
+        """Rows (first, end): a window reads tokens first to end - 1 and learns first + 1 to end."""
+        shift = int(np.random.default_rng((self.seed, epoch)).integers(self.length)) if epoch else 0
+        cuts = np.arange(shift, len(self.tokens) - 1, self.length)
+        cuts = np.unique(np.concatenate([[0], cuts, [len(self.tokens) - 1]]))
+        rows = np.column_stack([cuts[:-1], cuts[1:]])
+        if not 0 < self.limit < len(rows):
+            return rows
+        return rows[np.linspace(0, len(rows) - 1, self.limit).astype(int)]
+
+    def lengths(self, examples: np.ndarray) -> np.ndarray:
+        return examples[:, 1] - examples[:, 0]
+
+    def collate(self, examples) -> dict[str, Tensor]:
+        """input_ids, labels (batch, length); what is short is padded on the right."""
+        inputs = [self.tokens[first:end].astype(np.int64) for first, end in examples]
+        labels = [self.tokens[first + 1 : end + 1].astype(np.int64) for first, end in examples]
+        return {"input_ids": pad(inputs, 0), "labels": pad(labels, IGNORED)}
 
 
 def batches(framing: Framing, epoch: int, size: int, seed: int, window: int = 64) -> list[np.ndarray]:

@@ -2,11 +2,12 @@
 
 import platform
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 import transformers
 
-from storylab.stories import Splits, fingerprint
+from storylab.training.data import Corpus
 from storylab.training.recipe import Recipe
 from storylab.training.state import Progress
 
@@ -16,16 +17,18 @@ class Outcome:
     """What a training came to."""
 
     recipe: Recipe
-    splits: Splits
-    duplicates: int
-    """Stories left out because another has the same text."""
+    corpus: Corpus
     parameters: int
+    trained: list[str]
+    """Names of the parameters that training changed."""
+    trained_parameters: int
+    """Numbers in them."""
+    base_folder: Path | None
+    """Where the recipe's base lies."""
     progress: Progress
     hardware: str
-    validation_perplexity: float
-    """Per word, of the weights kept, as `score` measures it."""
-    test_perplexity: float | None
-    """The same on the test stories; None where there are none."""
+    perplexities: dict[str, float | None]
+    """Per word, of the weights kept, on each side that was not learnt; None where a side has no stories."""
 
 
 DESCRIPTIONS = {
@@ -33,17 +36,22 @@ DESCRIPTIONS = {
     "positions (padding left out) and names the next token.",
     "seq2seq": "An encoder-decoder Transformer that reads the first sentence of a five-sentence story and "
     "writes the other four.",
+    "gpt2": "A decoder-only Transformer of GPT-2's architecture.",
+    "causal": "A pre-trained decoder-only Transformer, fine-tuned.",
 }
 
 
 def model_card(outcome: Outcome) -> str:
     """The card in Markdown, with the header that the Hugging Face Hub reads."""
     recipe, progress = outcome.recipe, outcome.progress
-    test = "not measured" if outcome.test_perplexity is None else f"{outcome.test_perplexity:.2f}"
+    told = {name: "not measured" if value is None else f"{value:.2f}" for name, value in outcome.perplexities.items()}
+    measures = "\n".join(f"| {name} | {value} |" for name, value in told.items())
     hours, minutes = divmod(round(progress.seconds / 60), 60)
     duration = f"{hours} h {minutes} min" if hours else f"{minutes} min"
     kept = f"{progress.best_step if recipe.keep == 'best' else progress.step:,}"
     started = f" Its weights start from `{recipe.init_from}`." if recipe.init_from else ""
+    if recipe.base:
+        started = f" Its base is `{recipe.base}`; {outcome.trained_parameters:,} of them were trained.{started}"
     settings = {key: value for key, value in asdict(recipe).items() if key not in _TOLD_ELSEWHERE}
     rows = "\n".join(f"| {key} | {value} |" for key, value in sorted((settings | recipe.model).items()))
     return f"""\
@@ -61,24 +69,23 @@ tags: [storylab, story-generation]
 
 | measured on | perplexity per word |
 | --- | ---: |
-| validation stories | {outcome.validation_perplexity:.2f} |
-| test stories | {test} |
+{measures}
 
-Perplexity per word of sentences 2 to 5 and the end of the story, given sentence 1, in fp32:
-`python -m storylab score --model {recipe.name} --data STORIES.csv`.
+Perplexity per word {outcome.corpus.measured}, in fp32. On stories
+`python -m storylab score --model {recipe.name} --data STORIES.csv` measures it.
 
 ## Data
 
-{_data(outcome)}
+{outcome.corpus.card()}
 
 ## Training
 
 {progress.step:,} steps, {progress.tokens:,} tokens, {duration} on {outcome.hardware}. The weights are those of
 step {kept}; the validation loss was lowest ({progress.best_loss:.4f} nats a label token) at step
 {progress.best_step:,}.
-The course of it is in `log.jsonl`, the recipe in `recipe.toml`; with the same stories this repeats it:
+The course of it is in `log.jsonl`, the recipe in `recipe.toml`; with the same {outcome.corpus.noun} this repeats it:
 
-    python -m train checkpoints/{recipe.name}/recipe.toml --stories TRAIN.csv --validation VALID.csv --test TEST.csv
+    python -m train checkpoints/{recipe.name}/recipe.toml {outcome.corpus.options}
 
 | setting | value |
 | --- | --- |
@@ -88,24 +95,8 @@ Made with Python {platform.python_version()}, torch {torch.__version__}, transfo
 
 ## Limits
 
-It knows only short English everyday stories, makes things up, and may write what offends.
+It knows only {outcome.corpus.knows}, makes things up, and may write what offends.
 """
 
 
-def _data(outcome: Outcome) -> str:
-    splits = outcome.splits
-    parts = [
-        f"| {name} | {len(stories):,} | `{fingerprint(stories)}` |"
-        for name, stories in (
-            ("train", splits.train),
-            ("validation", splits.validation),
-            ("test", splits.test),
-        )
-        if stories
-    ]
-    table = "\n".join(["| stories | number | SHA-256 of their text |", "| --- | ---: | --- |", *parts])
-    left_out = f"Left out of training as duplicates: {outcome.duplicates:,}."
-    return f"{table}\n\n{left_out} The stories are not part of this folder."
-
-
-_TOLD_ELSEWHERE = {"name", "title", "note", "model", "stories", "validation", "test", "init_from"}
+_TOLD_ELSEWHERE = {"name", "title", "note", "model", "stories", "validation", "test", "text", "init_from"}

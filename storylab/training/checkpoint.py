@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from storylab.training.card import Outcome, model_card
+from storylab.training.partial import save_trained
 from storylab.training.recipe import Recipe
 
 
@@ -21,7 +22,7 @@ def round_weights(model: PreTrainedModel) -> PreTrainedModel:
 def without_places(recipe: Recipe) -> Recipe:
     """The recipe without folders of this machine: files by their names, data sets of the Hub as they are."""
     named = {}
-    for key in ("stories", "validation", "test", "vocabulary", "init_from"):
+    for key in ("stories", "validation", "test", "text", "vocabulary", "init_from", "base"):
         value = getattr(recipe, key)
         outside = Path(value).is_absolute() or ".." in Path(value).parts or key in ("stories", "validation", "test")
         named[key] = Path(value).name if outside and not value.startswith("hub:") else value
@@ -31,7 +32,7 @@ def without_places(recipe: Recipe) -> Recipe:
 def export(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, outcome: Outcome, log: Path, target: Path
 ) -> None:
-    """Write a checkpoint folder in bf16, in place of an older one.
+    """Write a checkpoint folder in bf16, in place of an older one; over a frozen base the trained tensors only.
 
     Args:
         model: The trained model; it is left in bf16.
@@ -43,12 +44,21 @@ def export(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
         folder = Path(temporary) / "new"
-        model.to(torch.bfloat16).save_pretrained(folder)
-        (folder / "model.safetensors").chmod(0o644)
+        folder.mkdir()
+        model.to(torch.bfloat16)
+        if outcome.base_folder and len(outcome.trained) < len(list(model.parameters())):
+            model.config.save_pretrained(folder)
+            model.generation_config.save_pretrained(folder)
+            save_trained(model, outcome.trained, outcome.recipe.base, outcome.base_folder, folder)
+        else:
+            model.save_pretrained(folder)
+        for weights in folder.glob("*.safetensors"):
+            weights.chmod(0o644)
         tokenizer.save_pretrained(folder)
         (folder / "recipe.toml").write_text(outcome.recipe.to_toml(), encoding="utf-8")
         (folder / "README.md").write_text(model_card(outcome), encoding="utf-8")
-        shutil.copyfile(log, folder / "log.jsonl")
+        for path in [log, *outcome.corpus.attachments()]:
+            shutil.copyfile(path, folder / path.name)
         if target.exists():
             os.rename(target, Path(temporary) / "old")
         os.rename(folder, target)

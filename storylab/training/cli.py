@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +11,18 @@ from storylab import __version__
 from storylab.errors import StoryLabError
 
 
-def main(arguments: Sequence[str] | None, recipes: Path) -> int:
+def main(arguments: Sequence[str] | None, recipes: Path, find_base: Callable[[str], Path] = Path) -> int:
     """Train a recipe of a folder; returns the exit status.
 
     Args:
         arguments: The command line, `sys.argv[1:]` where None.
         recipes: The folder with the recipes; checkpoints and runs lie beside it.
+        find_base: The folder of a pre-trained model by the name that a recipe gives it.
     """
     names = sorted(path.stem for path in recipes.glob("*.toml"))
     options = _parser(names).parse_args(arguments)
     try:
-        _train(options, recipes)
+        _train(options, recipes, find_base)
     except StoryLabError as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
@@ -39,7 +40,7 @@ def _parser(names: list[str]) -> argparse.ArgumentParser:
     parser.add_argument("--stories", help="training stories: a CSV, or hub:OWNER/NAME")
     parser.add_argument("--validation", help="validation stories; else split off from --stories")
     parser.add_argument("--test", help="test stories, measured once at the end")
-    parser.add_argument("--texts", help="recipe vocabulary: folder of the text files that it names")
+    parser.add_argument("--texts", help="recipes vocabulary and prepare: folder of the text files that they name")
     parser.add_argument("--resume", action="store_true", help="go on where runs/NAME was interrupted")
     parser.add_argument("--init-from", metavar="CHECKPOINT", help="start from a checkpoint's weights")
     parser.add_argument("--device", choices=("auto", "cpu"), default="auto", help="auto takes a GPU where there is one")
@@ -47,7 +48,7 @@ def _parser(names: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _train(options: argparse.Namespace, recipes: Path) -> None:
+def _train(options: argparse.Namespace, recipes: Path, find_base: Callable[[str], Path]) -> None:
     path = Path(options.name) if options.name.endswith(".toml") else recipes / f"{options.name}.toml"
     if not _is_file(path):
         shown = options.name if len(options.name) <= 60 else options.name[:57] + "..."
@@ -65,6 +66,12 @@ def _train(options: argparse.Namespace, recipes: Path) -> None:
         recipe = read_vocabulary_recipe(path, options.set)
         print(make_vocabulary(recipe, options.stories, options.texts, recipes / "vocabulary"))
         return
+    if path.stem == "prepare":
+        from storylab.training.prepare import prepare, read_prepare_recipe
+
+        recipe = read_prepare_recipe(path, options.set)
+        print(prepare(recipe, options.texts, project / "runs" / "prose"))
+        return
     from storylab.training.recipe import read_recipe
 
     recipe = read_recipe(path, options.set)
@@ -79,6 +86,7 @@ def _train(options: argparse.Namespace, recipes: Path) -> None:
         runs=project / "runs",
         resume=options.resume,
         device=options.device,
+        find_base=find_base,
     )
     if os.environ.get("RANK", "0") == "0":  # the first of several processes
         print(f"checkpoint: {folder}")

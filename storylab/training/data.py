@@ -1,15 +1,110 @@
-"""What a recipe learns from: its stories, read, split and framed, and the measure of a model on them."""
+"""What a recipe learns from and is measured on: stories, or running text, as examples for a model."""
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from transformers import PreTrainedModel
 
 from storylab.errors import StoryLabError
-from storylab.framing import Autoregressive, Framing, NextToken, Packed, PromptTarget, encode_stories
-from storylab.stories import Splits, Story, read_stories, refuse_leakage, remove_duplicates, split_stories
+from storylab.framing import Autoregressive, Framing, Misaligned, NextToken, Packed, PromptTarget, encode_stories
+from storylab.stories import (
+    Splits,
+    Story,
+    fingerprint,
+    read_stories,
+    refuse_leakage,
+    remove_duplicates,
+    split_stories,
+)
 from storylab.training.loop import Alone, validation_loss
 from storylab.training.recipe import Recipe
+
+
+class Corpus(ABC):
+    """What a recipe learns from: a training side and a validation side, each made into examples."""
+
+    fingerprint: str
+    """SHA-256 of both sides: a saved state belongs to them."""
+    noun: str
+    """What it consists of, for the model card, as are the next three."""
+    measured: str
+    """What its perplexity per word is a measure of."""
+    options: str
+    """The command line's options that give it."""
+    knows: str
+    """What a model that learnt from it knows."""
+
+    @abstractmethod
+    def texts(self) -> Iterable[str]:
+        """The training texts, for learning a vocabulary."""
+
+    @abstractmethod
+    def framings(self, tokenizer, positions: int) -> tuple[Framing, Framing]:
+        """The examples to train on and those to validate on, for a model with so many positions."""
+
+    @abstractmethod
+    def labels_per_word(self, tokenizer) -> float:
+        """Label tokens of the validation side over its words, an end counting as one of each."""
+
+    @abstractmethod
+    def perplexities(self, model: PreTrainedModel, tokenizer) -> dict[str, float | None]:
+        """Perplexity per word of a model in fp32 on each side that it has not learnt from, all of it."""
+
+    @abstractmethod
+    def card(self) -> str:
+        """What it is, in Markdown, for the model card."""
+
+    def attachments(self) -> list[Path]:
+        """Files that go with the model card."""
+        return []
+
+
+class StoryCorpus(Corpus):
+    """Five-sentence stories."""
+
+    noun = "stories"
+    measured = "of sentences 2 to 5 and the end of the story, given sentence 1"
+    options = "--stories TRAIN.csv --validation VALID.csv --test TEST.csv"
+    knows = "short English everyday stories"
+
+    def __init__(self, recipe: Recipe):
+        """Read the recipe's stories, split them where it names no validation file, and refuse leaks.
+
+        Raises:
+            StoryLabError: No stories are named, a file is at fault, or a story is on two sides.
+        """
+        self.recipe = recipe
+        self.splits, self.duplicates = gather_stories(recipe)
+        self.fingerprint = fingerprint(self.splits.train) + fingerprint(self.splits.validation)
+
+    def texts(self) -> Iterable[str]:
+        return (story.text for story in self.splits.train)
+
+    def framings(self, tokenizer, positions: int) -> tuple[Framing, Framing]:
+        return (
+            build_framing(self.recipe, self.splits.train, tokenizer, positions, validating=False),
+            build_framing(self.recipe, self.splits.validation, tokenizer, positions, validating=True),
+        )
+
+    def labels_per_word(self, tokenizer) -> float:
+        return labels_per_word(self.splits.validation, tokenizer)
+
+    def perplexities(self, model: PreTrainedModel, tokenizer) -> dict[str, float | None]:
+        sides = {"validation stories": self.splits.validation, "test stories": self.splits.test}
+        return {
+            name: perplexity_per_word(model, self.recipe, stories, tokenizer) if stories else None
+            for name, stories in sides.items()
+        }
+
+    def card(self) -> str:
+        sides = {"train": self.splits.train, "validation": self.splits.validation, "test": self.splits.test}
+        rows = [f"| {name} | {len(s):,} | `{fingerprint(s)}` |" for name, s in sides.items() if s]
+        table = "\n".join(["| stories | number | SHA-256 of their text |", "| --- | ---: | --- |", *rows])
+        left_out = f"Left out of training as duplicates: {self.duplicates:,}."
+        return f"{table}\n\n{left_out} The stories are not part of this folder."
 
 
 def gather_stories(recipe: Recipe) -> tuple[Splits, int]:
@@ -44,6 +139,8 @@ def build_framing(recipe: Recipe, stories: list[Story], tokenizer, positions: in
     learn_prompt = recipe.learn_prompt and not validating
     if recipe.framing == "packed":
         return Packed(encoded, tokenizer, positions, recipe.pack_length, learn_prompt)
+    if recipe.framing == "prompt-misaligned" and not validating:
+        return Misaligned(encoded, tokenizer, positions)
     return Autoregressive(encoded, tokenizer, positions, learn_prompt)
 
 

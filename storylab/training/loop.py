@@ -192,6 +192,6 @@ def real_tokens(batch: dict[str, Tensor]) -> int:
     """Tokens of a batch that are not padding, of source and target together."""
     if "decoder_input_ids" in batch:
         return int(batch["attention_mask"].sum() + (batch["labels"] != IGNORED).sum())
-    if batch["attention_mask"].ndim == 4:  # packs: what is padding has no label
-        return int((batch["labels"] != IGNORED).sum())
-    return int(batch["attention_mask"].sum())
+    if "attention_mask" in batch and batch["attention_mask"].ndim == 2:
+        return int(batch["attention_mask"].sum())
+    return int((batch["labels"] != IGNORED).sum())  # packs and windows: all but padding is learnt

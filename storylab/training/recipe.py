@@ -13,6 +13,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from storylab.errors import StoryLabError
 
+CAUSAL_FRAMINGS = {"autoregressive", "packed", "prompt-misaligned", "text"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -26,14 +28,20 @@ class Recipe:
     """What the page calls it."""
     note: str = ""
     """A sentence or two for the model card: why the recipe is as it is."""
-    model_type: Literal["encoder", "seq2seq"]
-    """Which architecture is built, or loaded from `init_from`."""
+    model_type: Literal["encoder", "seq2seq", "gpt2", "causal"]
+    """Which architecture is built, or loaded from `init_from`; `causal`: whatever `base` is."""
     model: dict[str, int | float | bool] = field(default_factory=dict)
     """The architecture's shape: fields of its config (`width`, `heads`, `layers`, ...)."""
-    framing: Literal["next-token", "prompt-target", "autoregressive", "packed"]
-    """How stories become examples (storylab/framing.py)."""
+    framing: Literal["next-token", "prompt-target", "autoregressive", "packed", "prompt-misaligned", "text"]
+    """How stories become examples (storylab/framing.py); `text`: windows of running text, for pre-training."""
     init_from: str = ""
     """A checkpoint folder whose weights the training starts from; empty: random weights."""
+    base: str = ""
+    """Model type `causal`: the pre-trained model to fine-tune, a storyteller's name, a folder or hub:OWNER/NAME."""
+    freeze: str = ""
+    """What of it is not trained: "embeddings and the first N layers", or one of the two."""
+    lora_rank: int = 0
+    """Train low-rank additions of this rank to the layers' matrices instead (Hu et al. 2021); 0: the weights."""
     vocabulary: str = ""
     """A folder with the tokenizer; empty: a vocabulary of `vocabulary_size` is learnt from the stories."""
     vocabulary_size: int = 8000
@@ -46,7 +54,9 @@ class Recipe:
     test: str = ""
     """Test stories; empty: split off by a hash of each story."""
     limit: int = 0
-    """Use only so many training stories; 0: all."""
+    """Use only so many training stories, or windows of text; 0: all."""
+    text: str = ""
+    """Framing `text`: the folder that `python -m train prepare` wrote."""
 
     prefixes: int = 10
     """Framing `next-token`: prefixes of a story an epoch; 0: every one."""
@@ -55,7 +65,9 @@ class Recipe:
     learn_prompt: bool = True
     """Framings `autoregressive` and `packed`: whether the first sentence is learnt too."""
     pack_length: int = 512
-    """Framing `packed`: tokens a pack."""
+    """Framings `packed` and `text`: tokens a pack or window."""
+    validation_windows: int = 160
+    """Framing `text`: windows that a validation during training reads, always the same; 0: all."""
 
     epochs: float = 1.0
     """Passes through the stories; the schedule's length."""
@@ -116,9 +128,11 @@ class Recipe:
         for key in positive:
             self._need(getattr(self, key) > 0, key, "must be above 0")
         not_negative = (
+            "lora_rank",
             "limit",
             "prefixes",
             "validation_prefixes",
+            "validation_windows",
             "warmup",
             "clip",
             "weight_decay",
@@ -132,13 +146,32 @@ class Recipe:
         self._need(0 <= self.decay <= 1, "decay", "must be from 0 to 1")
         self._need(self.name.replace("-", "").replace("_", "").isalnum(), "name", "must be letters, digits, - and _")
         causal = bool(self.model.get("causal", False))
-        fitting = {"encoder": {"autoregressive"} if causal else {"next-token"}, "seq2seq": {"prompt-target"}}
+        fitting = {
+            "encoder": {"autoregressive"} if causal else {"next-token"},
+            "seq2seq": {"prompt-target"},
+            "gpt2": CAUSAL_FRAMINGS,
+            "causal": CAUSAL_FRAMINGS,
+        }
         if self.framing not in fitting[self.model_type]:
             needed = " or ".join(sorted(fitting[self.model_type]))
             kind = f"{'causal ' if causal else ''}{self.model_type}"
             raise StoryLabError(
                 f"recipe {self.name}: framing {self.framing} clashes with model_type {kind}: use {needed}"
             )
+
+        self._check_base()
+
+    def _check_base(self) -> None:
+        """A fine-tuned model has its base's shape and vocabulary; any other has none to freeze."""
+        if (self.model_type == "causal") != bool(self.base):
+            raise StoryLabError(
+                f"recipe {self.name}: base clashes with model_type: causal models have one, others none"
+            )
+        for key in ("freeze", "lora_rank"):
+            self._need(bool(self.base) or not getattr(self, key), key, "needs a base")
+        for key in ("model", "vocabulary"):
+            self._need(not self.base or not getattr(self, key), key, "is the base's")
+        self._need(not (self.freeze and self.lora_rank), "freeze", "clashes with lora_rank, which freezes all weights")
 
     def _need(self, holds: bool, key: str, what: str) -> None:
         if not holds:

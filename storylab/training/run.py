@@ -5,91 +5,54 @@ import json
 import math
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
-from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from storylab.errors import StoryLabError
-from storylab.models import EncoderConfig, EncoderStoryteller, Seq2SeqConfig, Seq2SeqStoryteller
-from storylab.stories import Splits, fingerprint
 from storylab.tokenizers import load_tokenizer, train_vocabulary
+from storylab.training.build import build_model, check_shape, finish
 from storylab.training.callbacks import JsonLines, ProgressBar, Sampler
 from storylab.training.card import Outcome
 from storylab.training.checkpoint import export, round_weights, without_places
-from storylab.training.data import build_framing, gather_stories, labels_per_word, perplexity_per_word
+from storylab.training.data import Corpus, StoryCorpus
 from storylab.training.loop import Record, steps_of, train
 from storylab.training.optimizers import make_optimizers
+from storylab.training.partial import weights_hash
+from storylab.training.prose import ProseCorpus
 from storylab.training.recipe import Recipe
-from storylab.training.state import Progress, load_state, save_state
+from storylab.training.state import Keeper, Progress
 
-ARCHITECTURES = {
-    "encoder": (EncoderConfig, EncoderStoryteller),
-    "seq2seq": (Seq2SeqConfig, Seq2SeqStoryteller),
-}
-
-MAY_CHANGE = ("title", "note", "stories", "validation", "test", "epochs", "decay", "log_every", "evaluate_every")
+MAY_CHANGE = (
+    "title",
+    "note",
+    "stories",
+    "validation",
+    "test",
+    "text",
+    "epochs",
+    "decay",
+    "log_every",
+    "evaluate_every",
+)
 MAY_CHANGE += ("save_every", "patience", "keep", "sample")
 """What may differ in a resumed training: where the stories lie, how long it takes, what is reported."""
 
 
-def open_tokenizer(recipe: Recipe, splits: Splits) -> PreTrainedTokenizerBase:
-    """The recipe's tokenizer, that of the weights it starts from, or one learnt from its stories."""
-    if folder := recipe.vocabulary or recipe.init_from:
+def open_corpus(recipe: Recipe) -> Corpus:
+    """What the recipe learns from."""
+    return (ProseCorpus if recipe.framing == "text" else StoryCorpus)(recipe)
+
+
+def open_tokenizer(recipe: Recipe, corpus: Corpus, base_folder: Path | None) -> PreTrainedTokenizerBase:
+    """The recipe's tokenizer, that of the weights it starts from, or one learnt from its corpus."""
+    if folder := base_folder or recipe.vocabulary or recipe.init_from:
         return load_tokenizer(folder)
-    return train_vocabulary((story.text for story in splits.train), recipe.vocabulary_size)
-
-
-def check_shape(recipe: Recipe) -> None:
-    """Refuse a shape that no model can have, before stories are read.
-
-    Raises:
-        StoryLabError: An unknown setting, a wrong type or range, or a width that the heads don't divide.
-    """
-    config = ARCHITECTURES[recipe.model_type][0]()
-    for key, value in recipe.model.items():
-        if key not in vars(config) or key in ("vocab_size", "transformers_version"):
-            raise StoryLabError(f"recipe {recipe.name}: a {recipe.model_type} has no setting {key!r}")
-        default = getattr(config, key)
-        whole = type(default) is int and type(value) is int and value >= 1
-        share = type(default) is float and type(value) in (int, float) and 0 <= value < 1
-        if not (whole or share or (type(default) is bool and type(value) is bool)):
-            needed = {int: "a whole number from 1 on", float: "a number from 0 to below 1", bool: "true or false"}
-            raise StoryLabError(f"recipe {recipe.name}: model.{key} must be {needed[type(default)]}, not {value!r}")
-        setattr(config, key, value)
-    if config.width % config.heads:
-        clash = f"model.width {config.width} can't be divided into model.heads {config.heads}"
-        raise StoryLabError(f"recipe {recipe.name}: {clash}")
-
-
-def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    """The recipe's architecture with random weights, or the weights of `init_from` where it names a folder."""
-    config_class, model_class = ARCHITECTURES[recipe.model_type]
-    torch.manual_seed(recipe.seed)
-    if not recipe.init_from:
-        return model_class(config_class(vocab_size=len(tokenizer), **recipe.model))
-    try:
-        found = AutoConfig.from_pretrained(recipe.init_from, local_files_only=True).model_type
-        if found != config_class.model_type:
-            raise ValueError(f"it holds a {found}, not a {config_class.model_type}")
-        model, report = model_class.from_pretrained(
-            recipe.init_from,
-            use_safetensors=True,
-            local_files_only=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **recipe.model,
-        )
-        if unfit := sorted(report["missing_keys"]) + sorted(report["unexpected_keys"]):
-            raise ValueError(f"its weights don't fit the recipe's shape: {unfit[0]}")
-    except Exception as error:  # safetensors, transformers and torch each have their own
-        reason = "a tensor has another shape" if "mismatch" in str(error) else str(error).strip().splitlines()[0]
-        raise StoryLabError(f"recipe {recipe.name}: init_from {recipe.init_from}: {reason}") from None
-    return model
+    return train_vocabulary(corpus.texts(), recipe.vocabulary_size)
 
 
 def prepare_accelerator(recipe: Recipe, device: str) -> Accelerator:
@@ -109,29 +72,6 @@ def prepare_accelerator(recipe: Recipe, device: str) -> Accelerator:
     )
 
 
-class Keeper:
-    """The callback that keeps the best weights and saves what `--resume` needs."""
-
-    def __init__(self, model: PreTrainedModel, optimizers, progress: Progress, path: Path, mark: str, saves: bool):
-        """Keep in memory; save to `path` (one of several processes does), marked with what it belongs to."""
-        self.model, self.optimizers, self.progress = model, optimizers, progress
-        self.path, self.mark, self.saves = path, mark, saves
-        self.best: dict[str, torch.Tensor] = {}
-
-    def resume(self) -> Progress:
-        """Load the saved state into model and optimizers."""
-        self.progress, self.best = load_state(self.path, self.mark, self.model, self.optimizers)
-        return self.progress
-
-    def __call__(self, record: Record) -> None:
-        """Keep or save where the record says so."""
-        if record.get("best"):
-            weights = self.model.state_dict().items()
-            self.best = {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights}
-        if record.get("save") and self.saves:
-            save_state(self.path, self.progress, self.mark, self.model, self.optimizers, self.best)
-
-
 def run(
     recipe: Recipe,
     *,
@@ -142,6 +82,7 @@ def run(
     callbacks: tuple[Callable[[Record], None], ...] = (),
     should_stop: Callable[[], bool] = lambda: False,
     quiet: bool = False,
+    find_base: Callable[[str], Path] = Path,
 ) -> Path:
     """Train a recipe and write its checkpoint.
 
@@ -154,6 +95,7 @@ def run(
         callbacks: Called with every record, beside the log's and the progress bar's.
         should_stop: Asked after each step; True ends training early, and the checkpoint is written.
         quiet: No progress bar.
+        find_base: The folder of a base by the name that the recipe gives it.
 
     Returns:
         The checkpoint's folder.
@@ -164,26 +106,25 @@ def run(
     """
     disable_progress_bar()  # transformers' own, for loading and saving
     check_shape(recipe)
-    splits, duplicates = gather_stories(recipe)
-    tokenizer = open_tokenizer(recipe, splits)
-    model = build_model(recipe, tokenizer)
-    positions = model.config.max_position_embeddings
-    framing = build_framing(recipe, splits.train, tokenizer, positions, validating=False)
-    validation = build_framing(recipe, splits.validation, tokenizer, positions, validating=True)
+    base_folder = find_base(recipe.base) if recipe.base else None
+    corpus = open_corpus(recipe)
+    tokenizer = open_tokenizer(recipe, corpus, base_folder)
+    model = build_model(recipe, tokenizer, base_folder)
+    framing, validation = corpus.framings(tokenizer, model.config.max_position_embeddings)
 
     accelerator = prepare_accelerator(recipe, device)
     optimizers = make_optimizers(model, recipe)
     model = accelerator.prepare(model)
     bare = accelerator.unwrap_model(model)
     main, folder = accelerator.is_main_process, runs / recipe.name
-    progress = Progress()
-    keeper = Keeper(bare, optimizers, progress, folder / "state.pt", _mark(recipe, splits), main)
+    progress, mark = Progress(), _mark(recipe, corpus, base_folder)
+    keeper = Keeper(bare, optimizers, progress, folder / "state.pt", mark, main)
     if resume:
         progress = keeper.resume()
     else:
         keeper({"save": True})  # so that there is something to resume from the first step on, and nothing older
 
-    ratio = labels_per_word(splits.validation, tokenizer)
+    ratio = corpus.labels_per_word(tokenizer)
 
     def add_words(record: Record) -> None:
         if "validation_loss" in record:
@@ -209,28 +150,31 @@ def run(
     if main:
         bare = accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # no autocast from here on
         if recipe.keep == "best":
-            bare.load_state_dict(keeper.best)
+            keeper.load_best()
+        bare, trained = finish(bare)
         round_weights(bare)
         outcome = Outcome(
             recipe=without_places(recipe),
-            splits=splits,
-            duplicates=duplicates,
+            corpus=corpus,
             parameters=sum(parameter.numel() for parameter in bare.parameters()),
+            trained=trained,
+            trained_parameters=sum(bare.get_parameter(name).numel() for name in trained),
+            base_folder=base_folder,
             progress=progress,
             hardware=describe_hardware(accelerator),
-            validation_perplexity=perplexity_per_word(bare, recipe, splits.validation, tokenizer),
-            test_perplexity=perplexity_per_word(bare, recipe, splits.test, tokenizer) if splits.test else None,
+            perplexities=corpus.perplexities(bare, tokenizer),
         )
         export(bare, tokenizer, outcome, folder / "log.jsonl", target)
     accelerator.wait_for_everyone()
     return target
 
 
-def _mark(recipe: Recipe, splits: Splits) -> str:
-    """What a saved state belongs to: the stories, and the recipe but for what may change when it is resumed."""
-    fixed = {key: value for key, value in asdict(recipe).items() if key not in MAY_CHANGE}
-    parts = [json.dumps(fixed, sort_keys=True), fingerprint(splits.train), fingerprint(splits.validation)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _mark(recipe: Recipe, corpus: Corpus, base_folder: Path | None) -> str:
+    """What a saved state belongs to: the corpus, the base, and the recipe but for what may change on resuming."""
+    known = {field.name: field.default for field in fields(recipe)}
+    fixed = {key: value for key, value in asdict(recipe).items() if key not in MAY_CHANGE and value != known[key]}
+    base = weights_hash(base_folder) if base_folder else ""
+    return hashlib.sha256((json.dumps(fixed, sort_keys=True) + corpus.fingerprint + base).encode()).hexdigest()
 
 
 def describe_hardware(accelerator: Accelerator) -> str:

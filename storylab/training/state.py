@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from storylab.errors import StoryLabError
 
@@ -45,34 +46,58 @@ def write_atomically(path: Path, write) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def save_state(path: Path, progress: Progress, fingerprint: str, model, optimizers, best) -> None:
-    """Save weights, optimizers and progress; `fingerprint` says which recipe and stories they belong to."""
-    state = {
-        "progress": asdict(progress),
-        "fingerprint": fingerprint,
-        "model": model.state_dict(),
-        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-        "best": best,
-    }
-    write_atomically(path, lambda temporary: torch.save(state, temporary))
+class Keeper:
+    """The callback that keeps the best weights and saves what `--resume` needs: of trained parameters only."""
 
+    def __init__(self, model: nn.Module, optimizers: list, progress: Progress, path: Path, mark: str, saves: bool):
+        """Keep in memory; save to `path` (one of several processes does), marked with what it belongs to."""
+        self.model, self.optimizers, self.progress = model, optimizers, progress
+        self.path, self.mark, self.saves = path, mark, saves
+        self.best: dict[str, Tensor] = {}
 
-def load_state(path: Path, fingerprint: str, model, optimizers) -> tuple[Progress, dict[str, Any]]:
-    """Load what `save_state` saved into model and optimizers; returns progress and the best weights.
+    def __call__(self, record: dict[str, Any]) -> None:
+        """Keep or save where the record says so."""
+        if record.get("best"):
+            self.best = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self._trained().items()}
+        if record.get("save") and self.saves:
+            self.save()
 
-    Raises:
-        StoryLabError: There is no state, it can't be read, or another recipe or other stories made it.
-    """
-    if not path.exists():
-        raise StoryLabError(f"there is nothing to resume: {path} does not exist")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        found = state["fingerprint"]
-    except Exception as error:  # torch and pickle raise many kinds, some with a page of advice
-        raise StoryLabError(f"{path} can't be read: it is no state of a training ({type(error).__name__})") from None
-    if found != fingerprint:
-        raise StoryLabError(f"{path} belongs to another recipe or other stories; train without --resume")
-    model.load_state_dict(state["model"])
-    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(saved)
-    return Progress(**state["progress"]), state["best"]
+    def _trained(self) -> dict[str, Tensor]:
+        return {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+
+    def load_best(self) -> None:
+        """Give the model the weights of the lowest validation loss."""
+        self.model.load_state_dict(self.best, strict=False)  # what is frozen is not among them
+
+    def save(self) -> None:
+        """Save weights, optimizers and progress, whole or not at all."""
+        state = {
+            "progress": asdict(self.progress),
+            "mark": self.mark,
+            "model": {name: parameter.detach() for name, parameter in self._trained().items()},
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "best": self.best,
+        }
+        write_atomically(self.path, lambda temporary: torch.save(state, temporary))
+
+    def resume(self) -> Progress:
+        """Load what `save` saved into model and optimizers; returns the progress.
+
+        Raises:
+            StoryLabError: There is no state, it can't be read, or another recipe or other stories made it.
+        """
+        if not self.path.exists():
+            raise StoryLabError(f"there is nothing to resume: {self.path} does not exist")
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            found = state["mark"]
+        except Exception as error:  # torch and pickle raise many kinds, some with a page of advice
+            reason = f"it is no state of a training ({type(error).__name__})"
+            raise StoryLabError(f"{self.path} can't be read: {reason}") from None
+        if found != self.mark:
+            raise StoryLabError(f"{self.path} belongs to another recipe or other stories; train without --resume")
+        self.model.load_state_dict(state["model"], strict=False)
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.progress, self.best = Progress(**state["progress"]), state["best"]
+        return self.progress

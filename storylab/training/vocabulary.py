@@ -1,11 +1,8 @@
 """The recipe of the shared vocabulary: stories and slices of prose -> a tokenizer folder."""
 
-import gzip
-import lzma
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 from pydantic import ConfigDict
 
@@ -13,8 +10,7 @@ from storylab.errors import StoryLabError
 from storylab.stories import fingerprint, read_stories, remove_duplicates
 from storylab.tokenizers import train_vocabulary
 from storylab.training.recipe import read_typed
-
-END_OF_DOCUMENT = "<|endoftext|>"
+from storylab.training.texts import paragraphs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,33 +44,6 @@ def read_vocabulary_recipe(path: Path, changes: Iterable[str] = ()) -> Vocabular
         StoryLabError: The file can't be read, or a key or value is not what it must be.
     """
     return read_typed(VocabularyRecipe, path, changes)
-
-
-def open_text(path: Path) -> TextIO:
-    """Open a UTF-8 text file for reading, unpacking .gz and .xz on the way."""
-    openers = {".gz": gzip.open, ".xz": lzma.open}
-    return openers.get(path.suffix, open)(path, "rt", encoding="utf-8")
-
-
-def paragraphs(path: Path, characters: int) -> Iterator[str]:
-    """The paragraphs of a text file until so many characters are passed, read one at a time.
-
-    Raises:
-        StoryLabError: The file is missing, damaged or not UTF-8.
-    """
-    read = 0
-    try:
-        with open_text(path) as file:
-            for line in file:
-                line = line.strip()
-                if not line or line == END_OF_DOCUMENT:
-                    continue
-                yield line
-                read += len(line)
-                if read > characters:
-                    return
-    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise StoryLabError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def make_vocabulary(recipe: VocabularyRecipe, stories: str | None, texts: str | None, target: Path) -> Path:

@@ -1,0 +1,139 @@
+"""The model that a recipe trains: a new one of its shape, or one whose weights it starts from."""
+
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.pytorch_utils import Conv1D
+
+from storylab.errors import StoryLabError
+from storylab.models import EncoderConfig, EncoderStoryteller, Seq2SeqConfig, Seq2SeqStoryteller
+from storylab.training.freezing import freeze
+from storylab.training.partial import lay_over, read_base
+from storylab.training.recipe import Recipe
+
+ARCHITECTURES = {
+    "encoder": (EncoderConfig, EncoderStoryteller),
+    "seq2seq": (Seq2SeqConfig, Seq2SeqStoryteller),
+    "gpt2": (GPT2Config, GPT2LMHeadModel),
+}
+
+FIXED = {
+    "gpt2": {
+        "activation_function": "gelu_pytorch_tanh",  # GPT-2's own GELU, computed in one pass over memory
+        "resid_pdrop": 0.0,
+        "embd_pdrop": 0.0,
+        "attn_pdrop": 0.0,
+    }
+}
+"""What a new model's config has beside the recipe's shape, which goes before it."""
+
+
+def check_shape(recipe: Recipe) -> None:
+    """Refuse a shape that no model can have, before stories are read.
+
+    Raises:
+        StoryLabError: An unknown setting, a wrong type or range, or a width that the heads don't divide.
+    """
+    if recipe.model_type == "causal":
+        return  # the base's
+    config = ARCHITECTURES[recipe.model_type][0]()
+    for key, value in recipe.model.items():
+        if key not in vars(config) or key in ("vocab_size", "transformers_version"):
+            raise StoryLabError(f"recipe {recipe.name}: a {recipe.model_type} has no setting {key!r}")
+        default = getattr(config, key)
+        whole = type(default) is int and type(value) is int and value >= 1
+        share = type(default) is float and type(value) in (int, float) and 0 <= value < 1
+        if not (whole or share or (type(default) is bool and type(value) is bool)):
+            needed = {int: "a whole number from 1 on", float: "a number from 0 to below 1", bool: "true or false"}
+            what = needed.get(type(default), "left as it is")
+            raise StoryLabError(f"recipe {recipe.name}: model.{key} must be {what}, not {value!r}")
+        setattr(config, key, value)
+    width, heads = config.hidden_size, config.num_attention_heads
+    if width % heads:
+        raise StoryLabError(f"recipe {recipe.name}: a width of {width} can't be divided into {heads} heads")
+
+
+def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, base_folder: Path | None = None) -> PreTrainedModel:
+    """The model to train, in fp32: new, or with the weights of `init_from` or of the base, frozen where asked.
+
+    Args:
+        recipe: Its shape or base.
+        tokenizer: Gives a new model its vocabulary and special tokens.
+        base_folder: Where the recipe's base lies.
+
+    Raises:
+        StoryLabError: The weights to start from can't be read or don't fit the recipe.
+    """
+    torch.manual_seed(recipe.seed)
+    if recipe.model_type == "causal":
+        return _build_on_base(recipe, base_folder)
+    config_class, model_class = ARCHITECTURES[recipe.model_type]
+    if recipe.init_from:
+        return _load(recipe, recipe.init_from, model_class, config_class.model_type, recipe.model)
+    ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    shape = FIXED.get(recipe.model_type, {}) | recipe.model
+    return model_class(config_class(vocab_size=len(tokenizer), **ids, **shape))
+
+
+def _build_on_base(recipe: Recipe, base_folder: Path) -> PreTrainedModel:
+    started = Path(recipe.init_from) if recipe.init_from else None
+    if started and read_base(started) is None:
+        model = _load(recipe, started, AutoModelForCausalLM)
+    else:
+        model = _load(recipe, base_folder, AutoModelForCausalLM)
+        if started:
+            lay_over(model, base_folder, started)
+    freeze(model, recipe.freeze)
+    if recipe.lora_rank:
+        from peft import LoraConfig, get_peft_model  # slow to import, and few need it
+
+        settings = LoraConfig(
+            r=recipe.lora_rank,
+            lora_alpha=2 * recipe.lora_rank,
+            target_modules="all-linear",
+            fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
+            task_type="CAUSAL_LM",
+        )
+        return get_peft_model(model, settings)
+    return model
+
+
+def finish(model: PreTrainedModel) -> tuple[PreTrainedModel, list[str]]:
+    """The model as it is stored, low-rank additions merged in, and the names of the parameters that were trained."""
+    if not hasattr(model, "merge_and_unload"):
+        return model, [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    prefix = "base_model.model."
+    changed = [
+        f"{name.removeprefix(prefix)}.weight" for name, module in model.named_modules() if hasattr(module, "lora_A")
+    ]
+    return model.merge_and_unload(), changed
+
+
+def _load(recipe: Recipe, folder: str | Path, model_class, model_type: str = "", shape=None) -> PreTrainedModel:
+    try:
+        found = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+        if model_type and found != model_type:
+            raise ValueError(f"it holds a {found}, not a {model_type}")
+        model, report = model_class.from_pretrained(
+            folder,
+            use_safetensors=True,
+            local_files_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **(shape or {}),
+        )
+        if unfit := sorted(report["missing_keys"]) + sorted(report["unexpected_keys"]):
+            raise ValueError(f"its weights don't fit the recipe's shape: {unfit[0]}")
+    except Exception as error:  # safetensors, transformers and torch each have their own
+        reason = "a tensor has another shape" if "mismatch" in str(error) else str(error).strip().splitlines()[0]
+        key = "init_from" if str(folder) == recipe.init_from else "base"
+        raise StoryLabError(f"recipe {recipe.name}: {key} {getattr(recipe, key)}: {reason}") from None
+    return model
