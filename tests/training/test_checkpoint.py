@@ -213,7 +213,7 @@ def test_a_shape_that_cannot_be_built_is_refused_before_any_work(quick, tmp_path
     def fail(*_, **__):
         raise AssertionError("the stories are framed already")
 
-    monkeypatch.setattr("storylab.training.run.build_framing", fail)
+    monkeypatch.setattr("storylab.training.data.build_framing", fail)
     with pytest.raises(StoryLabError, match=named) as refused:
         train(quick(model=model), tmp_path)
     assert "small-seq2seq" in str(refused.value) and "\n" not in str(refused.value)
