@@ -1,4 +1,4 @@
-"""The command line: `python -m storylab models | tell | score`."""
+"""The command line: `python -m storylab models | tell | score | exhibit`."""
 
 import argparse
 import json
@@ -64,6 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--limit", type=int, help="the first so many stories only")
     score.add_argument("--json", action="store_true", help="as JSON")
     score.set_defaults(command=_score)
+
+    exhibit = commands.add_parser("exhibit", help="repeat one of the course report's findings")
+    exhibit.add_argument("name", metavar="NAME", help="repetition, finetuned, temperature or overfit")
+    exhibit.add_argument("--json", action="store_true", help="as JSON")
+    exhibit.set_defaults(command=_exhibit)
     return parser
 
 
@@ -140,3 +145,15 @@ def _score(options: Arguments) -> None:
         f"{result.model}: {result.perplexity_per_word:.2f} per word (95% interval {low:.2f} to {high:.2f}), "
         f"{result.perplexity_per_token:.2f} per token, {result.stories} stories"
     )
+
+
+def _exhibit(options: Arguments) -> None:
+    from storylab.exhibits import show
+
+    exhibit = show(options.name)
+    if options.json:
+        return _print_json(exhibit.to_dict())
+    print(f"{exhibit.title}\n{exhibit.finding}")
+    for shown in exhibit.shown:
+        print(f"\n[{shown.label}]\n{shown.telling.opening} {shown.telling.text}")
+        print("".join(f"  {fault['message']}\n" for fault in shown.telling.pathologies), end="")

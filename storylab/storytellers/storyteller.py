@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, StoppingCriteriaList
-from transformers.utils import logging as transformers_logging
+from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList
 
 from storylab.decoding import (
     Settings,
@@ -20,9 +19,11 @@ from storylab.decoding import (
 )
 from storylab.decoding.sampling import Choice, RandomStream, TokenChooser
 from storylab.errors import StoryLabError
+from storylab.models.loading import load_model
 from storylab.storytellers.kinds import KINDS, Kind, Session
 from storylab.storytellers.telling import EndedBy, Piece, Telling
 from storylab.tokenizers import Speller, load_tokenizer
+from storylab.training.partial import lay_over
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _STOPS = '.!?…"”’)'
@@ -39,33 +40,29 @@ class Storyteller:
 
     @classmethod
     def from_folder(
-        cls, name: str, title: str, kind: str, folder: Path, device: str = "cpu", dtype: str = "fp32"
+        cls,
+        name: str,
+        title: str,
+        kind: str,
+        folder: Path,
+        device: str = "cpu",
+        dtype: str = "fp32",
+        base_folder: Path | None = None,
     ) -> "Storyteller":
-        """Open a checkpoint folder.
+        """Open a checkpoint folder, laid over its base where it holds trained tensors only.
 
         Raises:
-            StoryLabError: The weights don't fit the config, or the device or dtype is not there.
+            StoryLabError: The weights don't fit the config or the base, or the device or dtype is not there.
         """
         if dtype not in DTYPES:
             raise StoryLabError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
-        transformers_logging.disable_progress_bar()  # loading takes a blink
-        transformers_logging.set_verbosity(transformers_logging.CRITICAL)  # what is wrong is said once, below
         try:
-            model, report = KINDS[kind].model_class.from_pretrained(
-                str(folder),
-                local_files_only=True,
-                use_safetensors=True,
-                dtype=DTYPES[dtype],
-                output_loading_info=True,
-            )
-            if unfit := sorted(report["missing_keys"]) + sorted(report["unexpected_keys"]):
-                raise ValueError(f"its weights don't fit its config: {unfit[0]}")
-            model = model.to(device).eval().requires_grad_(False)
-        except Exception as error:  # safetensors, transformers and torch each have their own
-            lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-            if "mismatch" in str(error):
-                lines = ["its weights don't fit its config: a tensor has another shape"]
-            raise StoryLabError(f"{name} can't be loaded: {lines[0].strip()}") from None
+            model = load_model(KINDS[kind].model_class, base_folder or folder, DTYPES[dtype])
+            if base_folder:
+                lay_over(model, base_folder, folder)
+            model = _move(model, device).eval().requires_grad_(False)
+        except StoryLabError as error:
+            raise StoryLabError(f"{name} can't be loaded: {error}") from None
         return cls(name, title, KINDS[kind](model, load_tokenizer(folder)))
 
     def tell(
@@ -210,3 +207,10 @@ class Storyteller:
             tokens_per_second=round(tokens / seconds, 1) if seconds else 0.0,
             pathologies=[{"code": fault.code, "message": fault.message} for fault in faults],
         )
+
+
+def _move(model: PreTrainedModel, device: str) -> PreTrainedModel:
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch's, for a device that is not there or none at all
+        raise StoryLabError(str(error).strip().splitlines()[0]) from None

@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 
 from storylab.errors import StoryLabError
+from storylab.training.base import TRAINED, read_base
 
 KINDS = {"storylab-encoder": "encoder", "storylab-seq2seq": "seq2seq"}
 """Storyteller kinds by the `model_type` of a config; every other one is taken for a causal model."""
@@ -28,24 +29,28 @@ class CheckpointState:
     """The recipe's title, where there is one."""
     parameters: int | None = None
     """Numbers in the weights file; None where it can't be read."""
+    base: str = ""
+    """The storyteller that its trained tensors belong on; empty where the folder stands on its own."""
 
 
 def inspect_checkpoint(folder: Path) -> CheckpointState:
     """Say whether a folder holds a whole checkpoint: readable config and tokenizer, complete weights."""
     if not folder.is_dir():
         return CheckpointState("untrained", f"{folder.name} has not been trained yet: python -m train {folder.name}")
-    kind, title, parameters = "", "", None
+    kind, title, parameters, on = "", "", None, ""
     try:
         model_type = _read_json(folder / "config.json").get("model_type")
         if not isinstance(model_type, str):
             raise StoryLabError(f"{folder.name}/config.json names no model_type")
         kind = KINDS.get(model_type, "causal")
         title = _title(folder / "recipe.toml")
-        parameters = count_parameters(folder / "model.safetensors")
+        base = read_base(folder)
+        on = base.name if base else ""
+        parameters = count_parameters(folder / (TRAINED if base else "model.safetensors"))
         _read_json(folder / "tokenizer.json")
     except StoryLabError as error:
-        return CheckpointState("broken", str(error), kind, title, parameters)
-    return CheckpointState("ready", "", kind, title, parameters)
+        return CheckpointState("broken", str(error), kind, title, parameters, on)
+    return CheckpointState("ready", "", kind, title, parameters, on)
 
 
 def count_parameters(path: Path) -> int:

@@ -15,8 +15,10 @@ from transformers.pytorch_utils import Conv1D
 
 from storylab.errors import StoryLabError
 from storylab.models import EncoderConfig, EncoderStoryteller, Seq2SeqConfig, Seq2SeqStoryteller
+from storylab.models.loading import load_model
+from storylab.training.base import read_base
 from storylab.training.freezing import freeze
-from storylab.training.partial import lay_over, read_base
+from storylab.training.partial import lay_over
 from storylab.training.recipe import Recipe
 
 ARCHITECTURES = {
@@ -119,21 +121,18 @@ def finish(model: PreTrainedModel) -> tuple[PreTrainedModel, list[str]]:
 
 def _load(recipe: Recipe, folder: str | Path, model_class, model_type: str = "", shape=None) -> PreTrainedModel:
     try:
-        found = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
-        if model_type and found != model_type:
-            raise ValueError(f"it holds a {found}, not a {model_type}")
-        model, report = model_class.from_pretrained(
-            folder,
-            use_safetensors=True,
-            local_files_only=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **(shape or {}),
-        )
-        if unfit := sorted(report["missing_keys"]) + sorted(report["unexpected_keys"]):
-            raise ValueError(f"its weights don't fit the recipe's shape: {unfit[0]}")
-    except Exception as error:  # safetensors, transformers and torch each have their own
-        reason = "a tensor has another shape" if "mismatch" in str(error) else str(error).strip().splitlines()[0]
+        if model_type:
+            _need_type(folder, model_type)
+        return load_model(model_class, folder, **(shape or {}))
+    except StoryLabError as error:
         key = "init_from" if str(folder) == recipe.init_from else "base"
-        raise StoryLabError(f"recipe {recipe.name}: {key} {getattr(recipe, key)}: {reason}") from None
-    return model
+        raise StoryLabError(f"recipe {recipe.name}: {key} {getattr(recipe, key)}: {error}") from None
+
+
+def _need_type(folder: str | Path, model_type: str) -> None:
+    try:
+        found = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+    except (OSError, ValueError) as error:
+        raise StoryLabError(str(error).strip().splitlines()[0]) from None
+    if found != model_type:
+        raise StoryLabError(f"it holds a {found}, not a {model_type}")

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from storylab.tokenizers import load_tokenizer, train_vocabulary
+from storylab.training.base import weights_hash
 from storylab.training.build import build_model, check_shape, finish
 from storylab.training.callbacks import JsonLines, ProgressBar, Sampler
 from storylab.training.card import Outcome
@@ -22,7 +23,6 @@ from storylab.training.checkpoint import export, round_weights, without_places
 from storylab.training.data import Corpus, StoryCorpus
 from storylab.training.loop import Record, steps_of, train
 from storylab.training.optimizers import make_optimizers
-from storylab.training.partial import weights_hash
 from storylab.training.prose import ProseCorpus
 from storylab.training.recipe import Recipe
 from storylab.training.state import Keeper, Progress
