@@ -1,4 +1,4 @@
-"""The command line: `python -m storylab models | tell | score | exhibit`."""
+"""The command line: `python -m storylab models | tell | score | download | exhibit`."""
 
 import argparse
 import json
@@ -65,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--json", action="store_true", help="as JSON")
     score.set_defaults(command=_score)
 
+    download = commands.add_parser("download", help="fetch a storyteller's weights")
+    download.add_argument("name", metavar="NAME", help="a storyteller's name, or hub:OWNER/NAME")
+    download.set_defaults(command=_download)
+
     exhibit = commands.add_parser("exhibit", help="repeat one of the course report's findings")
     exhibit.add_argument("name", metavar="NAME", help="repetition, finetuned, temperature or overfit")
     exhibit.add_argument("--json", action="store_true", help="as JSON")
@@ -73,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, metavar="NAME", help="a storyteller's name, or a folder")
+    parser.add_argument(
+        "--model", required=True, metavar="NAME", help="a storyteller's name, a folder, or hub:OWNER/NAME"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
     parser.add_argument("--dtype", default="fp32", choices=("fp32", "bf16"), help="default: fp32")
 
@@ -145,6 +151,27 @@ def _score(options: Arguments) -> None:
         f"{result.model}: {result.perplexity_per_word:.2f} per word (95% interval {low:.2f} to {high:.2f}), "
         f"{result.perplexity_per_token:.2f} per token, {result.stories} stories"
     )
+
+
+def _download(options: Arguments) -> None:
+    from tqdm import tqdm
+
+    from storylab.storytellers.catalog import fetch
+
+    bar = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal bar  # made with the first bytes, so that a refusal stands alone
+        bar = bar or tqdm(desc=options.name, unit="B", unit_scale=True, leave=False)
+        bar.total = total or None
+        bar.update(done - bar.n)
+
+    try:
+        entry = fetch(options.name, show)
+    finally:
+        if bar:
+            bar.close()
+    print(f"{entry.name} is here: {entry.folder}")
 
 
 def _exhibit(options: Arguments) -> None:

@@ -61,6 +61,11 @@ class Story:
         """All five sentences, joined by one space."""
         return " ".join(self.sentences)
 
+    @property
+    def scored_words(self) -> int:
+        """What a loss on it is divided by: whitespace-separated words of sentences 2 to 5, and one for the end."""
+        return len(self.continuation.split()) + 1
+
 
 # Reading
 

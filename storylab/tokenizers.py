@@ -7,6 +7,7 @@ another character and text comes back exactly as it went in.
 """
 
 import codecs
+import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator
@@ -179,3 +180,9 @@ def start_token(tokenizer) -> int | None:
 def encode(tokenizer, text: str) -> list[int]:
     """Token ids of a text alone: no start or end token, and special-token text taken literally."""
     return tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+
+
+def vocabulary_hash(tokenizer) -> str:
+    """SHA-256 of a vocabulary's pieces in order: tokens mean nothing without it."""
+    pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    return hashlib.sha256("\n".join(map(str, pieces)).encode()).hexdigest()

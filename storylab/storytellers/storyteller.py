@@ -18,6 +18,7 @@ from storylab.decoding import (
     split_sentences,
 )
 from storylab.decoding.sampling import Choice, RandomStream, TokenChooser
+from storylab.decoding.stopping import ends_with_stop
 from storylab.errors import StoryLabError
 from storylab.models.loading import load_model
 from storylab.storytellers.kinds import KINDS, Kind, Session
@@ -26,7 +27,6 @@ from storylab.tokenizers import Speller, load_tokenizer
 from storylab.training.partial import lay_over
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-_STOPS = '.!?…"”’)'
 
 
 class Storyteller:
@@ -104,7 +104,7 @@ class Storyteller:
             settings = Settings.from_mapping({} if settings is None else settings)
         seed, stop = check_seed(seed), stop or threading.Event()
         # Training stories have a stop there; without one, a model would go on with the sentence.
-        prompt = opening if opening[-1] in _STOPS else opening + "."
+        prompt = opening if ends_with_stop(opening) else opening + "."
         started, first = time.perf_counter(), 0.0
         spelling = Speller(self.tokenizer)
         text, ended_by = "", "tokens"

@@ -99,4 +99,4 @@ It knows only {outcome.corpus.knows}, makes things up, and may write what offend
 """
 
 
-_TOLD_ELSEWHERE = {"name", "title", "note", "model", "stories", "validation", "test", "text", "init_from"}
+_TOLD_ELSEWHERE = {"name", "title", "note", "takes", "model", "stories", "validation", "test", "text", "init_from"}

@@ -22,7 +22,7 @@ def round_weights(model: PreTrainedModel) -> PreTrainedModel:
 def without_places(recipe: Recipe) -> Recipe:
     """The recipe without folders of this machine: files by their names, data sets of the Hub as they are."""
     named = {}
-    for key in ("stories", "validation", "test", "text", "vocabulary", "init_from", "base"):
+    for key in ("stories", "validation", "test", "text", "vocabulary", "init_from"):
         value = getattr(recipe, key)
         outside = Path(value).is_absolute() or ".." in Path(value).parts or key in ("stories", "validation", "test")
         named[key] = Path(value).name if outside and not value.startswith("hub:") else value

@@ -146,7 +146,7 @@ def build_framing(recipe: Recipe, stories: list[Story], tokenizer, positions: in
 
 def labels_per_word(stories: list[Story], tokenizer) -> float:
     """Tokens of the continuations and ends of some stories over their words, an end counting as one of each."""
-    words = sum(len(story.continuation.split()) + 1 for story in stories)
+    words = sum(story.scored_words for story in stories)
     return sum(len(encoded.continuation) + 1 for encoded in encode_stories(stories, tokenizer)) / words
 
 

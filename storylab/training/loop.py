@@ -175,6 +175,7 @@ def train(
                 progress.best_loss, progress.best_step = loss, progress.step
             tell(**position, validation_loss=loss, best=best)
             recent_start = time.perf_counter()
+            last = last or 0 < recipe.patience <= progress.stale
         if progress.step % recipe.save_every == 0 or last:
             tell(**position, save=True)
         if last:

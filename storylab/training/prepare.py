@@ -16,7 +16,7 @@ from pydantic import ConfigDict
 from tqdm import tqdm
 
 from storylab.errors import StoryLabError
-from storylab.tokenizers import load_tokenizer, start_token
+from storylab.tokenizers import load_tokenizer, start_token, vocabulary_hash
 from storylab.training.recipe import read_typed
 from storylab.training.texts import documents
 
@@ -124,12 +124,6 @@ def prepare(recipe: PrepareRecipe, texts: str | None, target: Path) -> Path:
             shutil.move(target, Path(temporary) / "old")
         shutil.move(new, target)
     return target
-
-
-def vocabulary_hash(tokenizer) -> str:
-    """SHA-256 of a vocabulary's pieces in order: tokens mean nothing without it."""
-    pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    return hashlib.sha256("\n".join(map(str, pieces)).encode()).hexdigest()
 
 
 def _tokenise(path: Path, tokenizer, sides: list[_Side], recipe: PrepareRecipe) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from transformers import PreTrainedModel
 
 from storylab.errors import StoryLabError
 from storylab.framing import Framing, Windows
+from storylab.tokenizers import vocabulary_hash
 from storylab.training.data import Corpus
 from storylab.training.loop import Alone, validation_loss
-from storylab.training.prepare import SIDES, vocabulary_hash
+from storylab.training.prepare import SIDES
 from storylab.training.recipe import Recipe
 
 

@@ -28,6 +28,8 @@ class Recipe:
     """What the page calls it."""
     note: str = ""
     """A sentence or two for the model card: why the recipe is as it is."""
+    takes: str = ""
+    """How long it takes, in words; the page says it of a storyteller that is not trained yet."""
     model_type: Literal["encoder", "seq2seq", "gpt2", "causal"]
     """Which architecture is built, or loaded from `init_from`; `causal`: whatever `base` is."""
     model: dict[str, int | float | bool] = field(default_factory=dict)

@@ -14,7 +14,8 @@ from accelerate.state import AcceleratorState
 from transformers import PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from storylab.tokenizers import load_tokenizer, train_vocabulary
+from storylab.errors import StoryLabError
+from storylab.tokenizers import load_tokenizer, train_vocabulary, vocabulary_hash
 from storylab.training.base import weights_hash
 from storylab.training.build import build_model, check_shape, finish
 from storylab.training.callbacks import JsonLines, ProgressBar, Sampler
@@ -27,19 +28,10 @@ from storylab.training.prose import ProseCorpus
 from storylab.training.recipe import Recipe
 from storylab.training.state import Keeper, Progress
 
-MAY_CHANGE = (
-    "title",
-    "note",
-    "stories",
-    "validation",
-    "test",
-    "text",
-    "epochs",
-    "decay",
-    "log_every",
-    "evaluate_every",
-)
-MAY_CHANGE += ("save_every", "patience", "keep", "sample")
+PLACES = ("stories", "validation", "test", "text")
+WORDS = ("title", "note", "takes", "sample")
+LENGTH = ("epochs", "decay", "patience", "keep", "log_every", "evaluate_every", "save_every")
+MAY_CHANGE = (*PLACES, *WORDS, *LENGTH)
 """What may differ in a resumed training: where the stories lie, how long it takes, what is reported."""
 
 
@@ -51,7 +43,10 @@ def open_corpus(recipe: Recipe) -> Corpus:
 def open_tokenizer(recipe: Recipe, corpus: Corpus, base_folder: Path | None) -> PreTrainedTokenizerBase:
     """The recipe's tokenizer, that of the weights it starts from, or one learnt from its corpus."""
     if folder := base_folder or recipe.vocabulary or recipe.init_from:
-        return load_tokenizer(folder)
+        tokenizer = load_tokenizer(folder)
+        if recipe.init_from and vocabulary_hash(tokenizer) != vocabulary_hash(load_tokenizer(recipe.init_from)):
+            raise StoryLabError(f"recipe {recipe.name}: init_from {recipe.init_from} has another vocabulary")
+        return tokenizer
     return train_vocabulary(corpus.texts(), recipe.vocabulary_size)
 
 

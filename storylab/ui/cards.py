@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -38,6 +39,14 @@ class Card:
         self.edge = EDGES[number % len(EDGES)]
         parameters = row["parameters"]
         self.size = text("size", name=self.name, parameters=parameters / 1e6) if parameters else self.name
+        self.stands_in = ""
+        """The title of the storyteller that tells in its place; empty where it tells itself."""
+
+    def told_by(self, title: str) -> Card:
+        """The same card, saying that another storyteller tells in this one's place; itself where none does."""
+        card = copy.copy(self)
+        card.stands_in = "" if title == self.title else title
+        return card
 
     def idle(self) -> str:
         """Nothing told yet: what kind of storyteller it is."""
@@ -71,6 +80,9 @@ class Card:
         return self._html("failed", body, {"seed": run.seed}, _tools(copy=False))
 
     def _html(self, state: str, body: str, facts: Mapping[str, object] | None = None, tools: str = "") -> str:
+        if self.stands_in:
+            note = text("stands_in", wanted=self.title, teller=self.stands_in)
+            body = f'<p class="stands-in" role="note">{escape(note)}</p>{body}'
         busy = "true" if state in ("waiting", "telling") else "false"
         return (
             f'<article class="card {state}" style="--edge: {self.edge}" data-storyteller="{escape(self.name)}"'
@@ -82,14 +94,27 @@ class Card:
 
 
 def not_ready(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The storytellers that can't tell, each with its state and the reason, as HTML; empty where all can."""
+    """The storytellers that can't tell nor be downloaded, each with the reason, as HTML; empty where there are none."""
+    return _lines(row for row in rows if row["state"] in ("untrained", "broken"))
+
+
+def download(row: Mapping[str, Any]) -> str:
+    """A storyteller that can be downloaded, with its state and why, as HTML."""
+    return _lines([row])
+
+
+def downloading(title: str, done: int, total: int) -> str:
+    """A download under way, as HTML: a bar that fills up."""
+    share = f'value="{done}" max="{total}"' if total else ""
+    words = text("downloading", title=title, done=done / 1e6, total=total / 1e6)
+    return f'<p class="downloading" role="status">{escape(words)} <progress {share}></progress></p>'
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
     items = []
     for row in rows:
-        reason = row["reason"]
-        if row["state"] == "downloadable" and row["download_bytes"]:
-            reason = text("download", reason=reason, size=row["download_bytes"] / 1e6)
         state = text(f"state_{row['state']}")
-        items.append(f"<li><b>{escape(row['title'])}</b> <i>{escape(state)}</i> {escape(reason)}</li>")
+        items.append(f"<li><b>{escape(row['title'])}</b> <i>{escape(state)}</i> {escape(row['reason'])}</li>")
     return f'<ul class="not-ready">{"".join(items)}</ul>' if items else ""
 
 

@@ -7,14 +7,20 @@ import gradio as gr
 from storylab.decoding import check_opening
 from storylab.errors import StoryLabError
 from storylab.storytellers import describe
+from storylab.storytellers.stand_in import stand_in
 from storylab.ui import cards
 from storylab.ui.cards import Card
 from storylab.ui.controls import AT_ONCE, OWN, Controls
-from storylab.ui.links import read_link
+from storylab.ui.downloads import Download
+from storylab.ui.links import Link, read_link
 from storylab.ui.slot import Slot
 from storylab.ui.texts import EXAMPLES, text
 from storylab.ui.visits import Run, Visits
 
+AT_FIRST = 4
+"""Storytellers that are chosen when the page opens, where so many are ready."""
+OUTSIDE = ("hub:", "pypi:")
+"""How sources begin that are downloaded."""
 SHOW_CARDS = """() => setTimeout(() => document.querySelector(".card[aria-busy=true]")
     ?.scrollIntoView({behavior: "smooth", block: "nearest"}), 50)"""
 """On a small screen the cards lie below it."""
@@ -26,7 +32,7 @@ class CompareTab:
     def __init__(self) -> None:
         rows = describe()
         self.visits = Visits()
-        ready = _names(rows, "ready")
+        ready = _names(rows, "ready")[:AT_FIRST]
         with gr.Column(elem_id="ask"):
             with gr.Row(elem_id="ask-line"):
                 self.opening = gr.Textbox(
@@ -51,14 +57,17 @@ class CompareTab:
                 _choices(rows), value=ready, label=text("storytellers"), elem_id="storytellers"
             )
             self.not_ready = gr.HTML(
-                cards.not_ready(row for row in rows if row["state"] != "ready"),
+                cards.not_ready(rows),
                 elem_id="not-ready",
                 apply_default_css=False,
             )
+            with gr.Column(elem_id="downloads"):
+                self.downloads = {row["name"]: Download(row) for row in rows if row["source"].startswith(OUTSIDE)}
             self.controls = Controls()
+        titles = {row["name"]: row["title"] for row in rows}
         with gr.Row(elem_id="cards"):
             self.slots = {
-                row["name"]: Slot(Card(row, number), self.visits, visible=row["name"] in ready)
+                row["name"]: Slot(Card(row, number), self.visits, titles, visible=row["name"] in ready)
                 for number, row in enumerate(rows)
             }
         self._wire()
@@ -77,6 +86,14 @@ class CompareTab:
         asked.success(None, js=SHOW_CARDS)
         self.stop.click(self._stop, **AT_ONCE)
         self.chosen.change(self._show, self.chosen, places, **AT_ONCE)
+        for download in self.downloads.values():
+            download.wire(self._look, self._looks)
+
+    @property
+    def _looks(self) -> list[gr.components.Component | gr.Row]:
+        """What `_look` gives new values."""
+        lines = [output for download in self.downloads.values() for output in download.outputs]
+        return [self.chosen, self.not_ready, *lines]
 
     def open_link(self, page: gr.Blocks) -> None:
         """Fill the fields from the page's address, and look at the storytellers anew, when it is opened."""
@@ -85,9 +102,8 @@ class CompareTab:
             self._arrive,
             outputs=[
                 self.problem,
-                self.not_ready,
+                *self._looks,
                 self.opening,
-                self.chosen,
                 controls.seed,
                 *controls.settings_fields,
             ],
@@ -105,9 +121,10 @@ class CompareTab:
                 raise StoryLabError(text("problem_choose"))
         except StoryLabError as error:
             return [cards.problem(str(error)), *(gr.skip() for _ in self.slots)]
-        runs = {name: Run(name, opening, settings, seed) for name in chosen}
+        rows = describe()
+        runs = {name: Run(name, opening, settings, seed, stand_in(name, rows) or "") for name in chosen}
         self.visits.start(request.session_hash, runs.values())
-        return ["", *(slot.card.waiting(runs[n]) if n in runs else gr.skip() for n, slot in self.slots.items())]
+        return ["", *(slot.waiting(runs[n]) if n in runs else gr.skip() for n, slot in self.slots.items())]
 
     def _stop(self, request: gr.Request) -> None:
         self.visits.stop(request.session_hash)
@@ -118,21 +135,33 @@ class CompareTab:
     def _show(self, chosen: list[str]) -> list[dict]:
         return [gr.update(visible=name in chosen) for name in self.slots]
 
+    def _look(self, link: Link | None = None) -> list:
+        """New values for `_looks`: who is there by now; what is chosen stays, but for what a link asks for."""
+        rows = self._rows()
+        chosen = (
+            gr.update(choices=_choices(rows))
+            if link is None
+            else gr.update(choices=_choices(rows), value=link.storytellers or _names(rows, "ready")[:AT_FIRST])
+        )
+        lines = [new for row in rows if row["name"] in self.downloads for new in self.downloads[row["name"]].shown(row)]
+        return [chosen, cards.not_ready(rows), *lines]
+
+    def _rows(self) -> list[dict]:
+        return [row for row in describe() if row["name"] in self.slots]
+
     def _arrive(self, request: gr.Request) -> list:
-        rows = [row for row in describe() if row["name"] in self.slots]
-        ready = _names(rows, "ready")
-        link = read_link(dict(request.query_params), ready)
+        rows = self._rows()
+        link = read_link(dict(request.query_params), [name for _, name in _choices(rows)])
         problem = gr.skip()  # a Tell pressed by now may have left one of its own
-        if not ready:
+        if not _names(rows, "ready"):
             problem = cards.problem(text("problem_nobody"))
         elif link.problems:
             problem = cards.problem(text("problem_link", problems="; ".join(link.problems)))
         fields = self.controls.fill(link.settings, link.preset or OWN) if link.settings else None
         return [
             problem,
-            cards.not_ready(row for row in rows if row["state"] != "ready"),
+            *self._look(link),
             link.opening or gr.skip(),
-            gr.update(choices=_choices(rows), value=link.storytellers or ready),
             gr.skip() if link.seed is None else link.seed,
             *(fields or (gr.skip() for _ in self.controls.settings_fields)),
         ]
@@ -143,4 +172,12 @@ def _names(rows: list[dict], state: str) -> list[str]:
 
 
 def _choices(rows: list[dict]) -> list[tuple[str, str]]:
-    return [(row["title"], row["name"]) for row in rows if row["state"] == "ready"]
+    """Who can be asked to tell: the ready ones, and those for which another can stand in, with their state."""
+    choices = []
+    for row in rows:
+        if row["state"] == "ready":
+            choices.append((row["title"], row["name"]))
+        elif row["state"] != "broken" and stand_in(row["name"], rows):
+            absent = text("choice_absent", title=row["title"], state=text(f"state_{row['state']}"))
+            choices.append((absent, row["name"]))
+    return choices

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import gradio as gr
 
 from storylab.errors import StoryLabError
-from storylab.storytellers import Telling, load
+from storylab.storytellers import Telling, describe, load
+from storylab.storytellers.stand_in import stand_in
 from storylab.ui.cards import SCRIPT, Card
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.texts import text
-from storylab.ui.visits import Visits
+from storylab.ui.visits import Run, Visits
 
 CONCURRENT_TELLINGS = 3
 """Visitors whom one storyteller tells at once; more of them wait in line."""
@@ -23,8 +24,16 @@ REFRESH = 0.05
 class Slot:
     """A card's component and what makes it tell. `request` is gradio's; its session hash is the visitor."""
 
-    def __init__(self, card: Card, visits: Visits, visible: bool):
-        self.name, self.card, self.visits = card.name, card, visits
+    def __init__(self, card: Card, visits: Visits, titles: Mapping[str, str], visible: bool):
+        """Make the place of a storyteller.
+
+        Args:
+            card: Its card.
+            visits: What all visitors have asked for.
+            titles: All storytellers' titles by name, for one that stands in.
+            visible: Whether the card is to be seen at first.
+        """
+        self.name, self.card, self.visits, self.titles = card.name, card, visits, titles
         self.html = gr.HTML(card.idle(), visible=visible, js_on_load=SCRIPT, apply_default_css=False)
 
     def tell_after(self, asked: gr.events.Dependency) -> None:
@@ -47,27 +56,35 @@ class Slot:
         run = self.visits.again(request.session_hash, self.name)
         if run is None:
             raise gr.Error(text("problem_gone"), print_exception=False)
-        return self.card.waiting(run)
+        run.teller = stand_in(self.name, describe()) or ""  # it may have come in the meantime
+        return self.waiting(run)
+
+    def waiting(self, run: Run) -> str:
+        """The card of a telling that is about to begin."""
+        return self._card(run).waiting(run)
+
+    def _card(self, run: Run) -> Card:
+        return self.card.told_by(self.titles.get(run.teller, self.card.title))
 
     def _tell(self, request: gr.Request) -> Iterator[str | dict]:
         run = self.visits.take(request.session_hash, self.name)
         if run is None:
             yield gr.skip()  # a generator without a value would empty the card
             return
-        told, tokens, shown = "", 0, 0.0
+        told, tokens, shown, card = "", 0, 0.0, self._card(run)
         try:
-            for piece in load(self.name).stream(run.opening, run.settings, run.seed, run.stop):
+            for piece in load(run.teller or self.name).stream(run.opening, run.settings, run.seed, run.stop):
                 if run.replaced:
                     yield gr.skip()
                     return
                 if isinstance(piece, Telling):
-                    yield self.card.told(piece)
+                    yield card.told(piece)
                     return
                 told, tokens = told + piece.text, tokens + 1
                 if time.monotonic() - shown > REFRESH:
                     shown = time.monotonic()
-                    yield self.card.telling(run, told, tokens)
+                    yield card.telling(run, told, tokens)
         except StoryLabError as error:
-            yield self.card.failed(run, str(error))
+            yield card.failed(run, str(error))
         finally:
             run.stop.set()

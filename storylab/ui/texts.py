@@ -25,7 +25,11 @@ ENGLISH = {
     "state_downloadable": "not downloaded",
     "state_unreachable": "out of reach",
     "state_untrained": "not trained",
-    "download": "{reason} ({size:.0f} MB)",
+    "download": "Download {size:.0f} MB",
+    "downloading": "{title}: {done:.0f} of {total:.0f} MB",
+    "cancel": "Cancel",
+    "stands_in": "{wanted} is not here. {teller} tells in its place.",
+    "choice_absent": "{title} ({state})",
     # The settings
     "settings": "Settings and seed",
     "preset": "Preset",

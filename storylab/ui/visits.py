@@ -24,6 +24,8 @@ class Run:
     opening: str
     settings: Settings
     seed: int
+    teller: str = ""
+    """The storyteller that tells in its place where it isn't ready; empty: itself."""
     stop: threading.Event = field(default_factory=threading.Event)
     """Ends the telling, also one that still waits in line."""
     replaced: bool = False

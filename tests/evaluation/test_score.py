@@ -10,7 +10,7 @@ import torch
 from storylab.cli import main
 from storylab.errors import StoryLabError
 from storylab.evaluation import score as module
-from storylab.evaluation.score import bootstrap_interval, score, story_losses, words_of
+from storylab.evaluation.score import bootstrap_interval, score, story_losses
 from storylab.stories import Story, read_stories
 from storylab.tokenizers import encode
 
@@ -61,7 +61,7 @@ def test_a_score_is_that_of_a_plain_loop(small, stories):
 
 def test_words_and_tokens_by_hand(small):
     # It rained a lot. | She fell. | Ouch! | The end came.  -> 4 + 2 + 1 + 3 words, and the end.
-    assert words_of(SHORT) == 11
+    assert SHORT.scored_words == 11
     found = score(small, [SHORT])
     assert found.words == 11
     after = encode(small.tokenizer, "Nora ran. It rained a lot. She fell. Ouch! The end came.")

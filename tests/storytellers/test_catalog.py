@@ -18,9 +18,26 @@ from storylab.storytellers import catalog, catalogue, describe, load, registry
 KEYS = ["name", "title", "kind", "base", "parameters", "state", "reason", "source", "download_bytes"]
 
 
+LISTED = """
+[[storyteller]]
+name = "encoder"
+title = "Encoder"
+kind = "encoder"
+source = "checkpoints/encoder"
+
+[[storyteller]]
+name = "seq2seq"
+title = "Encoder-decoder"
+kind = "seq2seq"
+source = "checkpoints/seq2seq"
+"""
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch, small_checkpoints):
     """A project whose listed storytellers are the small ones."""
+    (tmp_path / "catalog.toml").write_text(LISTED, encoding="utf-8")
+    monkeypatch.setattr(catalog, "CATALOGUE", tmp_path / "catalog.toml")
     monkeypatch.setattr(catalog, "PROJECT", tmp_path)
     monkeypatch.setattr(catalog, "CHECKPOINTS", tmp_path / "checkpoints")
     monkeypatch.setattr(registry, "_loaded", {})
@@ -47,7 +64,16 @@ def refusal(name) -> str:
 
 def test_the_catalogue_lists_what_the_project_trains():
     entries = {entry.name: entry for entry in catalogue()}
-    assert [entry.name for entry in catalogue()][:2] == ["encoder", "seq2seq"]
+    named = ["encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned", "gpt2", "gpt2-finetuned"]
+    assert [entry.name for entry in catalogue()][:8] == [*named, "smollm2", "smollm2-finetuned"]
+    assert {name: entries[name].base for name in named} == {
+        "encoder": "",
+        "seq2seq": "",
+        "gpt2-mini": "",
+        "gpt2-mini-finetuned": "gpt2-mini",
+        "gpt2": "",
+        "gpt2-finetuned": "gpt2",
+    }
     assert (entries["encoder"].kind, entries["encoder"].source) == ("encoder", "checkpoints/encoder")
     assert (entries["seq2seq"].kind, entries["seq2seq"].source) == ("seq2seq", "checkpoints/seq2seq")
     assert all(entry.title for entry in catalogue())

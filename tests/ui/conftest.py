@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+COMMITTED = ("encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned")
 PATIENCE = 120  # seconds; a busy machine is no reason to fail
 
 
@@ -38,7 +39,7 @@ def site(tmp_path_factory, root) -> Path:
     shutil.copytree(root / "storylab", folder / "storylab", ignore=shutil.ignore_patterns("__pycache__"))
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir()
-    for name in ("encoder", "seq2seq"):
+    for name in COMMITTED:
         (checkpoints / name).symlink_to(root / "checkpoints" / name)
     shutil.copytree(root / "checkpoints" / "seq2seq", checkpoints / "damaged")
     weights = checkpoints / "damaged" / "model.safetensors"
@@ -51,11 +52,12 @@ def server(site) -> Iterator[Server]:
     """`python app.py` on a port of its own."""
     port, log = _free_port(), site / "app.log"
     address = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    nothing_fetched = {"HF_HOME": str(site / "hub"), "STORYLAB_CACHE": str(site / "cache")}
     with open(log, "w") as file:
         process = subprocess.Popen(
             [sys.executable, "app.py"],
             cwd=site,
-            env=os.environ | address,
+            env=os.environ | address | nothing_fetched,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,

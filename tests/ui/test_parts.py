@@ -203,7 +203,7 @@ class Stub:
 def place(monkeypatch) -> Slot:
     monkeypatch.setattr(slot, "load", lambda name: Stub())
     monkeypatch.setattr(slot, "REFRESH", 0)
-    return Slot(Card(ROW, 0), Visits(), visible=True)
+    return Slot(Card(ROW, 0), Visits(), {}, visible=True)
 
 
 ME = SimpleNamespace(session_hash="me")

@@ -1,0 +1,81 @@
+"""What can be downloaded: a line a storyteller with its state, what it weighs, and a button that fetches it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import gradio as gr
+
+from storylab.errors import StoryLabError
+from storylab.storytellers.catalog import fetch
+from storylab.ui import cards
+from storylab.ui.controls import AT_ONCE, HIDDEN
+from storylab.ui.texts import text
+
+REFRESH = 0.25
+"""Seconds between two looks at a download."""
+OUTSIDE = ("downloadable", "unreachable")
+
+
+class Download:
+    """The line of one storyteller whose weights come from outside."""
+
+    def __init__(self, row: Mapping[str, Any]):
+        self.name, self.title = row["name"], row["title"]
+        with gr.Row(elem_classes="download", visible=row["state"] in OUTSIDE) as self.line:
+            self.html = gr.HTML(cards.download(row), apply_default_css=False)
+            self.fetch = gr.Button(_label(row), size="sm", elem_classes="chip", elem_id=f"download-{self.name}")
+            self.cancel = gr.Button(text("cancel"), size="sm", elem_classes="chip", visible=False)
+
+    @property
+    def outputs(self) -> list[gr.components.Component | gr.Row]:
+        """What `shown` gives new values."""
+        return [self.line, self.html, self.fetch, self.cancel]
+
+    def wire(self, refresh: Callable[[], list], outputs: list[gr.components.Component]) -> None:
+        """Download at a click; once it has come, `refresh` gives `outputs` new values."""
+        started = self.fetch.click(
+            self._fetch, outputs=[self.html, self.fetch, self.cancel], concurrency_limit=4, **HIDDEN
+        )
+        started.then(refresh, outputs=outputs, **AT_ONCE)
+        stopped = self.cancel.click(None, cancels=[started], **HIDDEN)
+        stopped.then(refresh, outputs=outputs, **AT_ONCE)
+
+    def shown(self, row: Mapping[str, Any]) -> list:
+        """New values for `outputs`: the line as the storyteller's state is now."""
+        return [
+            gr.update(visible=row["state"] in OUTSIDE),
+            cards.download(row),
+            gr.update(value=_label(row), visible=True),
+            gr.update(visible=False),
+        ]
+
+    def _fetch(self) -> Iterator[list]:
+        done, cancel, problems = [0, 0], threading.Event(), []
+
+        def note(come: int, total: int) -> None:
+            done[:] = come, total
+
+        def work() -> None:
+            try:
+                fetch(self.name, note, cancel)
+            except StoryLabError as error:
+                problems.append(str(error))
+
+        thread = threading.Thread(target=work, name=f"download-{self.name}", daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                yield [cards.downloading(self.title, *done), gr.update(visible=False), gr.update(visible=True)]
+                time.sleep(REFRESH)
+            message = cards.problem(problems[0]) if problems else cards.downloading(self.title, *done)
+            yield [message, gr.update(visible=bool(problems)), gr.update(visible=False)]
+        finally:
+            cancel.set()  # the visitor cancelled, or closed the page
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    return text("download", size=row["download_bytes"] / 1e6)
