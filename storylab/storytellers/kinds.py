@@ -1,7 +1,8 @@
 """What telling and scoring need of each kind of model: a session that goes on token by token, and a framing.
 
-A session holds a text under way: `logits` of the next token, `context` as repetition settings see it, and
-`advance` to put one more token behind it. Nothing outside this file asks what kind a model is.
+A session holds one or more texts under way, of equal length so that none needs padding: `logits` of their next
+tokens, `context` as repetition settings see it, `advance` to put one more token behind each, `keep` to go on with
+some of them. Nothing outside this file asks what kind a model is.
 """
 
 from abc import ABC, abstractmethod
@@ -9,7 +10,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, Cache, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
 
 from storylab.errors import StoryLabError
 from storylab.framing import Autoregressive, EncodedStory, Framing, NextToken, PromptTarget
@@ -18,22 +20,31 @@ from storylab.tokenizers import encode, start_token
 
 
 class Session(ABC):
-    """A text under way."""
+    """Texts under way."""
 
     context: Tensor
-    """The text so far, as repetition settings see it (1, length)."""
+    """The texts so far, as repetition settings see them (texts, length)."""
     logits: Tensor
-    """Of the next token (vocabulary,)."""
+    """Of the next tokens (texts, vocabulary)."""
     room: int
     """How many more tokens the model has positions for."""
+    cache: Cache | None = None
+    """Keys and values, of models that keep them."""
 
     @abstractmethod
-    def advance(self, token: int) -> None:
-        """Put a token behind the text and compute the logits of the one after it."""
+    def advance(self, tokens: Sequence[int]) -> None:
+        """Put a token behind each text and compute the logits of those after them."""
 
-    def _append(self, token: int) -> Tensor:
-        """Note a token; returns it as a batch of its own (1, 1)."""
-        added = torch.tensor([[token]], device=self.context.device)
+    def keep(self, texts: Sequence[int]) -> None:
+        """Go on with some of the texts, by their numbers, and forget the others."""
+        chosen = torch.tensor(texts, device=self.context.device)
+        self.context, self.logits = self.context[chosen], self.logits[chosen]
+        if self.cache is not None:
+            self.cache.batch_select_indices(chosen)
+
+    def _append(self, tokens: Sequence[int]) -> Tensor:
+        """Note a token of each text; returns them as a batch (texts, 1)."""
+        added = torch.tensor(tokens, device=self.context.device)[:, None]
         self.context = torch.cat([self.context, added], dim=1)
         self.room -= 1
         return added
@@ -54,12 +65,16 @@ class Kind(ABC):
         """What `generate` is given for an opening, each a batch of one."""
 
     @abstractmethod
-    def session(self, opening: str) -> Session:
-        """Begin a text with an opening."""
+    def session(self, openings: Sequence[str]) -> Session:
+        """Begin a text with each of some openings, which all have the same number of tokens."""
 
     @abstractmethod
     def scoring(self, stories: Sequence[EncodedStory]) -> Framing:
         """The framing in which each continuation token and the end are labels exactly once."""
+
+    def _together(self, openings: Sequence[str]) -> Tensor:
+        """The prompts of openings of equal length (texts, length)."""
+        return torch.cat([self.prompt(opening)["input_ids"] for opening in openings])
 
     def _tensor(self, ids: list[int]) -> Tensor:
         """The prompt as a batch of one (1, length), if the model has positions for it and one token more."""
@@ -76,10 +91,10 @@ class _EncoderSession(Session):
 
     @torch.inference_mode()
     def _predict(self) -> None:
-        self.logits = self.model(input_ids=self.context).logits[0, -1]
+        self.logits = self.model(input_ids=self.context).logits[:, -1]
 
-    def advance(self, token: int) -> None:
-        self._append(token)
+    def advance(self, tokens: Sequence[int]) -> None:
+        self._append(tokens)
         self._predict()  # the whole prefix anew: with a token more, every position sees something else
 
 
@@ -91,8 +106,8 @@ class EncoderKind(Kind):
     def prompt(self, opening: str) -> dict[str, Tensor]:
         return {"input_ids": self._tensor([self.start, *encode(self.tokenizer, opening)])}
 
-    def session(self, opening: str) -> Session:
-        return _EncoderSession(self, self.prompt(opening)["input_ids"])
+    def session(self, openings: Sequence[str]) -> Session:
+        return _EncoderSession(self, self._together(openings))
 
     def scoring(self, stories: Sequence[EncodedStory]) -> Framing:
         if self.model.config.causal:  # the first stage of a training
@@ -102,8 +117,8 @@ class EncoderKind(Kind):
 
 class _Seq2SeqSession(Session):
     def __init__(self, kind: "Seq2SeqKind", source: Tensor):
-        self.model, self.cache = kind.model, None
-        self.context = torch.tensor([[kind.start]], device=source.device)
+        self.model = kind.model
+        self.context = torch.full((len(source), 1), kind.start, device=source.device)
         self.room = kind.positions - 1
         with torch.inference_mode():
             self.source = self.model.get_encoder()(source)
@@ -114,10 +129,14 @@ class _Seq2SeqSession(Session):
         output = self.model(
             encoder_outputs=self.source, decoder_input_ids=new, past_key_values=self.cache, use_cache=True
         )
-        self.cache, self.logits = output.past_key_values, output.logits[0, -1]
+        self.cache, self.logits = output.past_key_values, output.logits[:, -1]
 
-    def advance(self, token: int) -> None:
-        self._predict(self._append(token))
+    def advance(self, tokens: Sequence[int]) -> None:
+        self._predict(self._append(tokens))
+
+    def keep(self, texts: Sequence[int]) -> None:
+        super().keep(texts)
+        self.source = BaseModelOutput(last_hidden_state=self.source.last_hidden_state[list(texts)])
 
 
 class Seq2SeqKind(Kind):
@@ -128,8 +147,8 @@ class Seq2SeqKind(Kind):
     def prompt(self, opening: str) -> dict[str, Tensor]:
         return {"input_ids": self._tensor([*encode(self.tokenizer, opening), self.end])}
 
-    def session(self, opening: str) -> Session:
-        return _Seq2SeqSession(self, self.prompt(opening)["input_ids"])
+    def session(self, openings: Sequence[str]) -> Session:
+        return _Seq2SeqSession(self, self._together(openings))
 
     def scoring(self, stories: Sequence[EncodedStory]) -> Framing:
         return PromptTarget(stories, self.tokenizer, self.positions)
@@ -137,17 +156,17 @@ class Seq2SeqKind(Kind):
 
 class _CausalSession(Session):
     def __init__(self, kind: "CausalKind", ids: Tensor):
-        self.model, self.context, self.cache = kind.model, ids, None
+        self.model, self.context = kind.model, ids
         self.room = kind.positions - ids.shape[1]
         self._predict(ids)
 
     @torch.inference_mode()
     def _predict(self, new: Tensor) -> None:
         output = self.model(input_ids=new, past_key_values=self.cache, use_cache=True)
-        self.cache, self.logits = output.past_key_values, output.logits[0, -1]
+        self.cache, self.logits = output.past_key_values, output.logits[:, -1]
 
-    def advance(self, token: int) -> None:
-        self._predict(self._append(token))
+    def advance(self, tokens: Sequence[int]) -> None:
+        self._predict(self._append(tokens))
 
 
 class CausalKind(Kind):
@@ -156,8 +175,8 @@ class CausalKind(Kind):
     def prompt(self, opening: str) -> dict[str, Tensor]:
         return {"input_ids": self._tensor([self.start, *encode(self.tokenizer, opening)])}
 
-    def session(self, opening: str) -> Session:
-        return _CausalSession(self, self.prompt(opening)["input_ids"])
+    def session(self, openings: Sequence[str]) -> Session:
+        return _CausalSession(self, self._together(openings))
 
     def scoring(self, stories: Sequence[EncodedStory]) -> Framing:
         return Autoregressive(stories, self.tokenizer, self.positions, learn_prompt=False)

@@ -1,29 +1,21 @@
 """A storyteller: a model that, given the first sentence, tells the others."""
 
 import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList
 
-from storylab.decoding import (
-    Settings,
-    check_opening,
-    check_seed,
-    find_pathologies,
-    first_sentences,
-    split_sentences,
-)
+from storylab.decoding import Settings
 from storylab.decoding.sampling import Choice, RandomStream, TokenChooser
-from storylab.decoding.stopping import ends_with_stop
 from storylab.errors import StoryLabError
 from storylab.models.loading import load_model
 from storylab.storytellers.kinds import KINDS, Kind, Session
-from storylab.storytellers.telling import EndedBy, Piece, Telling
-from storylab.tokenizers import Speller, load_tokenizer
+from storylab.storytellers.telling import Piece, Telling
+from storylab.storytellers.under_way import UnderWay
+from storylab.tokenizers import load_tokenizer
 from storylab.training.partial import lay_over
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -99,56 +91,50 @@ class Storyteller:
         Raises:
             StoryLabError: As for `tell`, at the first piece.
         """
-        opening = check_opening(opening)
         if not isinstance(settings, Settings):
             settings = Settings.from_mapping({} if settings is None else settings)
-        seed, stop = check_seed(seed), stop or threading.Event()
-        # Training stories have a stop there; without one, a model would go on with the sentence.
-        prompt = opening if ends_with_stop(opening) else opening + "."
-        started, first = time.perf_counter(), 0.0
-        spelling = Speller(self.tokenizer)
-        text, ended_by = "", "tokens"
-        source = self._beam(prompt, settings, stop) if settings.strategy == "beam" else None
-        source = source or self._choices(prompt, settings, RandomStream(seed))
-        while not stop.is_set():
-            choice = next(source, None)
-            if choice is None:
-                break
-            first = first or time.perf_counter() - started
-            if choice.token == self.kind.end:
-                ended_by = "end"
-                break
-            new = spelling.add(choice.token)
-            text, cut = first_sentences(spelling.text, settings.sentences)
-            if cut:
-                ended_by = "sentences"
-                break
-            yield Piece(new, choice.token, choice.log_probability)
+        under_way, stop = self.begin(opening, settings, seed), stop or threading.Event()
+        if settings.strategy == "beam":
+            choices = self._beam(under_way.prompt, settings, stop)
         else:
-            ended_by = "stopped"
-        yield self._telling(
-            opening, text, ended_by, seed, settings, len(spelling.tokens), time.perf_counter() - started, first
-        )
+            choices = self._choices(under_way)
+        while not stop.is_set():
+            choice = next(choices, None)
+            piece = None if choice is None else under_way.add(choice)
+            if piece is None:
+                break
+            yield piece
+        yield under_way.telling("stopped" if stop.is_set() else "tokens")
 
-    def _choices(self, prompt: str, settings: Settings, stream: RandomStream) -> Iterator[Choice]:
+    def begin(self, opening: str, settings: Settings, seed: int | None) -> UnderWay:
+        """A telling that has no token yet."""
+        return UnderWay(self.name, self.tokenizer, self.kind.end, opening, settings, seed)
+
+    def chooser(self, settings: Settings, seed: int) -> TokenChooser:
+        """What chooses the tokens of a greedy or sampled telling."""
+        return TokenChooser(settings, RandomStream(seed), self._mute)
+
+    def session(self, prompts: Sequence[str]) -> Session:
+        """Begin texts with prompts of equal length in tokens."""
+        with torch.inference_mode():
+            return self.kind.session(prompts)
+
+    def _choices(self, under_way: UnderWay) -> Iterator[Choice]:
         """The tokens of a greedy or sampled telling, at most as many as settings and positions allow."""
-        chooser = TokenChooser(settings, stream, self._mute)
-        session = self._begin(prompt)
+        settings = under_way.settings
+        chooser = self.chooser(settings, under_way.seed)
+        session = self.session([under_way.prompt])
         for _ in range(settings.max_new_tokens):
-            choice = chooser.choose(session.context, session.logits)
+            choice = chooser.choose(session.context, session.logits[0])
             yield choice
             if session.room <= 0:
                 return
-            session.advance(choice.token)
-
-    def _begin(self, prompt: str) -> Session:
-        with torch.inference_mode():
-            return self.kind.session(prompt)
+            session.advance([choice.token])
 
     def _beam(self, prompt: str, settings: Settings, stop: threading.Event) -> Iterator[Choice]:
         """The tokens of the likeliest text that a beam search finds; it is whole before the first one comes."""
         inputs = self.kind.prompt(prompt)
-        room = self._begin(prompt).room
+        room = self.session([prompt]).room
         config = GenerationConfig(
             do_sample=False,
             num_beams=settings.num_beams,
@@ -166,47 +152,17 @@ class Storyteller:
         with torch.inference_mode():
             ids = self.model.generate(**inputs, generation_config=config, stopping_criteria=stopper)[0].tolist()
         told = ids[1:] if self.model.config.is_encoder_decoder else ids[inputs["input_ids"].shape[1] :]
-        session = self._begin(prompt)
+        session = self.session([prompt])
         for token in told:
-            yield Choice(token, float(session.logits.float().log_softmax(-1)[token]))
+            yield Choice(token, float(session.logits[0].float().log_softmax(-1)[token]))
             if token == self.kind.end or session.room <= 0:
                 return
-            session.advance(token)
+            session.advance([token])
 
     @property
     def model(self):
         """The transformers model."""
         return self.kind.model
-
-    def _telling(
-        self,
-        opening: str,
-        text: str,
-        ended_by: EndedBy,
-        seed: int,
-        settings: Settings,
-        tokens: int,
-        seconds: float,
-        first: float,
-    ) -> Telling:
-        text = text.strip()
-        story = split_sentences(text)
-        faults = find_pathologies(opening, story, ended_by, settings.sentences)
-        return Telling(
-            model=self.name,
-            opening=opening,
-            story=story,
-            text=text,
-            finished=ended_by == "end",
-            ended_by=ended_by,
-            seed=seed,
-            settings=settings.to_dict(),
-            tokens=tokens,
-            seconds=round(seconds, 4),
-            seconds_to_first_token=round(first, 4),
-            tokens_per_second=round(tokens / seconds, 1) if seconds else 0.0,
-            pathologies=[{"code": fault.code, "message": fault.message} for fault in faults],
-        )
 
 
 def _move(model: PreTrainedModel, device: str) -> PreTrainedModel:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from storylab.decoding import Settings
-from storylab.decoding.sampling import Choice, RandomStream
+from storylab.decoding.sampling import Choice
 from storylab.errors import StoryLabError
 from storylab.storytellers import Piece, Telling
 from storylab.tokenizers import encode
@@ -212,7 +212,7 @@ def test_a_telling_ends_where_the_positions_do(small, strategy):
 
 def test_every_position_is_used_and_none_beyond(small):
     # Here nothing but the positions ends it: neither sentences nor the end token are looked at.
-    told = list(small._choices(OPENING, Settings(**LONG), RandomStream(1)))
+    told = list(small._choices(small.begin(OPENING, Settings(**LONG), 1)))
     known = 1 if small.model.config.is_encoder_decoder else len(all_ids(small, OPENING))
     assert len(told) == 192 - known + 1  # the token at the last position predicts one more
 
