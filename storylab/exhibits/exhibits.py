@@ -72,7 +72,7 @@ def _nearest(names: Sequence[str]) -> str:
 
 def _repetition() -> Exhibit:
     name = _nearest(["gpt2", "gpt2-mini", "smollm2"])
-    beams = {"strategy": "beam", "num_beams": 5, "max_new_tokens": 50}
+    beams = {"strategy": "beam", "num_beams": 5, "max_new_tokens": 120, "sentences": 10}
     storyteller = load(name)
     return Exhibit(
         "repetition",
