@@ -6,7 +6,7 @@
 | `PromptTarget` (b) | sentence 1 as the source, the rest shifted by one | the rest and the end | all of the rest |
 | `Autoregressive` (c) | the story | the same, one token on | all, or all of the rest |
 | `Packed` (c) | several stories side by side, each blind to the others | the same | the same |
-| `Misaligned` | sentence 1, padded on | the rest, none of it under what goes before it | all of the rest |
+| `Misaligned` | sentence 1, padded on | the rest, none of it under what goes before it | all but one |
 | `Windows` (c) | a window of running text, for pre-training | the same | all |
 
 A framing says which examples an epoch has (`examples`, rows of integers), how long they are (`lengths`) and
@@ -85,6 +85,10 @@ class Framing(ABC):
     @abstractmethod
     def lengths(self, examples: np.ndarray) -> np.ndarray:
         """Tokens that each example puts through the model, so that a batch can hold examples of a length."""
+
+    def real_tokens(self, examples: np.ndarray) -> int:
+        """Tokens that some examples put through the model, source and target together, without padding."""
+        return int(self.lengths(examples).sum())
 
     @abstractmethod
     def collate(self, examples: Iterable[np.ndarray]) -> dict[str, Tensor]:
@@ -166,6 +170,10 @@ class PromptTarget(StoryFraming):
         # Sorted by the target, and among equal targets by the source, a batch needs little padding of either.
         stories = [self.stories[index] for index in examples[:, 0]]
         return np.array([len(s.continuation) + len(s.opening) / 1000 for s in stories])
+
+    def real_tokens(self, examples: np.ndarray) -> int:
+        stories = [self.stories[index] for index in examples[:, 0]]
+        return sum(len(s.opening) + len(s.continuation) + 2 for s in stories)  # an end and a start
 
     def collate(self, examples) -> dict[str, Tensor]:
         """input_ids, attention_mask (batch, source); decoder_input_ids, labels (batch, target)."""

@@ -134,9 +134,12 @@ def load_tokenizer(folder: str | Path):
         names = {path.name for path in Path(folder).iterdir()}
         bare = {"vocab.json", "merges.txt"} <= names and not {"config.json", "tokenizer_config.json"} & names
         opener = GPT2Tokenizer if bare else AutoTokenizer  # GPT-2's two files say nothing of their class
-        return opener.from_pretrained(
+        opened = opener.from_pretrained(
             str(folder), local_files_only=True, split_special_tokens=True, clean_up_tokenization_spaces=False
         )
+        if len(opened) <= len(opened.all_special_tokens):  # transformers makes an empty one of a folder without files
+            raise ValueError("it has no vocabulary")
+        return opened
     except Exception as error:  # transformers raises OSError, ValueError, KeyError and others by what is wrong
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise StoryLabError(f"{folder} has no readable tokenizer: {reason}") from None

@@ -35,13 +35,30 @@ def weights_hash(folder: Path) -> str:
     """
     try:
         if (folder / "source.json").is_file():
-            return str(json.loads((folder / "source.json").read_text(encoding="utf-8"))["sha256"])
+            stated = json.loads((folder / "source.json").read_text(encoding="utf-8"))["sha256"]
+            if not isinstance(stated, str):
+                raise ValueError("source.json states no SHA-256")
+            return stated
         weights = (folder / "model.safetensors").resolve()
         about = weights.stat()
         return _file_hash(weights, about.st_mtime_ns, about.st_size)
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StoryLabError(f"the weights in {folder.name} can't be read: {reason}") from None
+
+
+def start_hash(folder: Path) -> str:
+    """SHA-256 of the weights that a checkpoint folder itself holds, whole or trained tensors only.
+
+    Raises:
+        StoryLabError: They can't be read.
+    """
+    weights = folder / (TRAINED if read_base(folder) else "model.safetensors")
+    try:
+        about = weights.stat()
+        return _file_hash(weights.resolve(), about.st_mtime_ns, about.st_size)
+    except OSError as error:
+        raise StoryLabError(f"{folder.name}/{weights.name} can't be read: {error.strerror}") from None
 
 
 @cache
@@ -61,8 +78,9 @@ def read_base(folder: Path) -> Base | None:
         return None
     try:
         base = Base(**json.loads(path.read_text(encoding="utf-8")))
-        whole = isinstance(base.name, str) and isinstance(base.sha256, str) and bool(base.tensors)
-        if not whole or not all(isinstance(name, str) for name in base.tensors):
+        if not isinstance(base.tensors, list) or not base.tensors:
+            raise ValueError
+        if not all(isinstance(text, str) for text in (base.name, base.sha256, *base.tensors)):
             raise ValueError
     except (OSError, ValueError, TypeError, RecursionError):
         raise StoryLabError(f"{folder.name}/{BASE} can't be read") from None

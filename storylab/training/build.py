@@ -48,7 +48,7 @@ def check_shape(recipe: Recipe) -> None:
         return  # the base's
     config = ARCHITECTURES[recipe.model_type][0]()
     for key, value in recipe.model.items():
-        if key not in vars(config) or key in ("vocab_size", "transformers_version"):
+        if key not in vars(config) or key in ("vocab_size", "transformers_version") or key.endswith("_id"):
             raise StoryLabError(f"recipe {recipe.name}: a {recipe.model_type} has no setting {key!r}")
         default = getattr(config, key)
         whole = type(default) is int and type(value) is int and value >= 1
@@ -87,12 +87,13 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, base_folder:
 
 def _build_on_base(recipe: Recipe, base_folder: Path) -> PreTrainedModel:
     started = Path(recipe.init_from) if recipe.init_from else None
-    if started and read_base(started) is None:
-        model = _load(recipe, started, AutoModelForCausalLM)
-    else:
-        model = _load(recipe, base_folder, AutoModelForCausalLM)
-        if started:
-            lay_over(model, base_folder, started)
+    model = _load(recipe, base_folder, AutoModelForCausalLM)
+    if started and read_base(started):
+        lay_over(model, base_folder, started)
+    elif started:
+        base, model = model, _load(recipe, started, AutoModelForCausalLM)
+        if _shapes(base) != _shapes(model):
+            raise StoryLabError(f"recipe {recipe.name}: init_from {recipe.init_from} has another shape than its base")
     freeze(model, recipe.freeze)
     if recipe.lora_rank:
         from peft import LoraConfig, get_peft_model  # slow to import, and few need it
@@ -108,15 +109,27 @@ def _build_on_base(recipe: Recipe, base_folder: Path) -> PreTrainedModel:
     return model
 
 
-def finish(model: PreTrainedModel) -> tuple[PreTrainedModel, list[str]]:
-    """The model as it is stored, low-rank additions merged in, and the names of the parameters that were trained."""
-    if not hasattr(model, "merge_and_unload"):
-        return model, [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    prefix = "base_model.model."
-    changed = [
-        f"{name.removeprefix(prefix)}.weight" for name, module in model.named_modules() if hasattr(module, "lora_A")
-    ]
-    return model.merge_and_unload(), changed
+def _shapes(model: PreTrainedModel) -> dict[str, torch.Size]:
+    return {name: parameter.shape for name, parameter in model.named_parameters()}
+
+
+def finish(model: PreTrainedModel, base_folder: Path | None) -> tuple[PreTrainedModel, list[str]]:
+    """A trained model as it is stored, and what of it has to be.
+
+    Args:
+        model: Low-rank additions are merged into its weights.
+        base_folder: Where its base lies; None where it has none.
+
+    Returns:
+        The model, and the names of the parameters that differ from the base's: all, where there is no base.
+    """
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    if base_folder is None:
+        return model, [name for name, _ in model.named_parameters()]
+    base = dict(load_model(AutoModelForCausalLM, base_folder).named_parameters())
+    differs = lambda name, parameter: not torch.equal(parameter.detach().cpu(), base[name])  # noqa: E731
+    return model, [name for name, parameter in model.named_parameters() if differs(name, parameter)]
 
 
 def _load(recipe: Recipe, folder: str | Path, model_class, model_type: str = "", shape=None) -> PreTrainedModel:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from storylab.training.partial import save_trained
 from storylab.training.recipe import Recipe
 
 
-def round_weights(model: PreTrainedModel) -> PreTrainedModel:
-    """Round the weights to bf16, as they will be stored, and go on computing in fp32."""
-    return model.to(torch.bfloat16).to(torch.float32)
+@torch.no_grad()
+def round_weights(model: PreTrainedModel, names: Iterable[str]) -> None:
+    """Round some parameters to bf16, as they will be stored, and go on computing in fp32."""
+    for name in names:
+        parameter = model.get_parameter(name)
+        parameter.copy_(parameter.to(torch.bfloat16))
 
 
 def without_places(recipe: Recipe) -> Recipe:

@@ -137,7 +137,8 @@ def build_framing(recipe: Recipe, stories: list[Story], tokenizer, positions: in
     if recipe.framing == "prompt-target":
         return PromptTarget(encoded, tokenizer, positions)
     learn_prompt = recipe.learn_prompt and not validating
-    if recipe.framing == "packed":
+    cut = max((len(story.tokens) for story in encoded), default=0) >= recipe.pack_length  # `score` cuts no story
+    if recipe.framing == "packed" and not (validating and cut):
         return Packed(encoded, tokenizer, positions, recipe.pack_length, learn_prompt)
     if recipe.framing == "prompt-misaligned" and not validating:
         return Misaligned(encoded, tokenizer, positions)

@@ -131,8 +131,9 @@ def train(
             (recipe.seed * 1_000_003 + progress.step) % 2**48 * 1_009 + accelerator.process_index
         )  # dropout
         passes = [own_share(examples, framing, accelerator) for examples in step_batches]
-        counts = [sum(int((batch["labels"] != IGNORED).sum()) for batch in passes), sum(map(real_tokens, passes))]
-        labels, tokens = accelerator.reduce(torch.tensor(counts, device=accelerator.device), "sum").tolist()
+        own_labels = sum(int((batch["labels"] != IGNORED).sum()) for batch in passes)
+        labels = int(accelerator.reduce(torch.tensor(own_labels, device=accelerator.device), "sum"))
+        tokens = sum(framing.real_tokens(examples) for examples in step_batches)
         step_loss = torch.zeros((), device=accelerator.device)
         for batch in passes:
             loss = summed_loss(model, batch, recipe.label_smoothing) / labels
@@ -187,12 +188,3 @@ def _finite(loss: float, step: int) -> float:
     if not math.isfinite(loss):
         raise StoryLabError(f"the loss is {loss} at step {step}: lower the learning rate")
     return loss
-
-
-def real_tokens(batch: dict[str, Tensor]) -> int:
-    """Tokens of a batch that are not padding, of source and target together."""
-    if "decoder_input_ids" in batch:
-        return int(batch["attention_mask"].sum() + (batch["labels"] != IGNORED).sum())
-    if "attention_mask" in batch and batch["attention_mask"].ndim == 2:
-        return int(batch["attention_mask"].sum())
-    return int((batch["labels"] != IGNORED).sum())  # packs and windows: all but padding is learnt

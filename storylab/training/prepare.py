@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 from pydantic import ConfigDict
@@ -21,6 +21,7 @@ from storylab.training.recipe import read_typed
 from storylab.training.texts import documents
 
 SIDES = ("train", "validation")
+_CREDITS = ["file", "title", "credits"]
 BATCH = 2000  # paragraphs that the tokenizer takes at a time
 
 
@@ -69,6 +70,41 @@ def read_prepare_recipe(path: Path, changes: Iterable[str] = ()) -> PrepareRecip
     return read_typed(PrepareRecipe, path, changes)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PreparedText(TextFile):
+    """A text file that was made into tokens."""
+
+    documents: int
+    words: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedSide:
+    """A row of tokens on disk."""
+
+    documents: int
+    words: int
+    """Whitespace-separated words, and one more for the end of each document."""
+    tokens: int
+    sha256: str
+    """Of the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What `prepare` has written: `prose.json`."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
+    dtype: Literal["<u2", "<u4"]
+    """Of a token on disk, as numpy spells it."""
+    vocabulary: str
+    """`vocabulary_hash` of the tokenizer."""
+    texts: list[PreparedText]
+    train: PreparedSide
+    validation: PreparedSide
+
+
 class _Side:
     """One side's row of tokens, written as it grows."""
 
@@ -82,9 +118,9 @@ class _Side:
         self.digest.update(data)
         self.tokens += len(ids)
 
-    def to_dict(self) -> dict[str, Any]:
-        counts = {key: getattr(self, key) for key in ("documents", "words", "tokens")}
-        return counts | {"sha256": self.digest.hexdigest()}
+    def count(self) -> PreparedSide:
+        digest = self.digest.hexdigest()
+        return PreparedSide(documents=self.documents, words=self.words, tokens=self.tokens, sha256=digest)
 
 
 def prepare(recipe: PrepareRecipe, texts: str | None, target: Path) -> Path:
@@ -108,6 +144,7 @@ def prepare(recipe: PrepareRecipe, texts: str | None, target: Path) -> Path:
         for name in filter(None, (text.file, text.credits)):
             if not (folder / name).is_file():
                 raise StoryLabError(f"{folder / name} is missing")
+    credits = _read_credits(recipe, folder)
     kind = np.dtype("<u2" if len(tokenizer) <= 2**16 else "<u4")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
@@ -115,38 +152,41 @@ def prepare(recipe: PrepareRecipe, texts: str | None, target: Path) -> Path:
         new.mkdir()
         with open(new / "train.bin", "wb") as train, open(new / "validation.bin", "wb") as validation:
             sides = [_Side(train, kind), _Side(validation, kind)]
-            rows = [asdict(text) | _tokenise(folder / text.file, tokenizer, sides, recipe) for text in recipe.texts]
-        about = {"dtype": kind.str, "vocabulary": vocabulary_hash(tokenizer), "texts": rows}
-        about |= {name: side.to_dict() for name, side in zip(SIDES, sides, strict=True)}
-        (new / "prose.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        _write_credits(recipe, folder, new / "CREDITS.tsv")
+            rows = [_tokenise(text, folder, tokenizer, sides, recipe) for text in recipe.texts]
+        counts = dict(zip(SIDES, (side.count() for side in sides), strict=True))
+        about = Prepared(dtype=kind.str, vocabulary=vocabulary_hash(tokenizer), texts=rows, **counts)
+        (new / "prose.json").write_text(json.dumps(asdict(about), indent=1) + "\n", encoding="utf-8")
+        if credits:
+            lines = ["\t".join(row) + "\n" for row in [_CREDITS, *credits]]
+            (new / "CREDITS.tsv").write_text("".join(lines), encoding="utf-8")
         if target.exists():
             shutil.move(target, Path(temporary) / "old")
         shutil.move(new, target)
     return target
 
 
-def _tokenise(path: Path, tokenizer, sides: list[_Side], recipe: PrepareRecipe) -> dict[str, Any]:
-    """Write a file's tokens; returns its numbers of documents and words."""
+def _tokenise(text: TextFile, folder: Path, tokenizer, sides: list[_Side], recipe: PrepareRecipe) -> PreparedText:
+    """Write a file's tokens and count its documents and words."""
+    path = folder / text.file
     start, end, side = start_token(tokenizer), tokenizer.eos_token_id, None
     count = words = 0
     found = iter(tqdm(_with_breaks(documents(path)), desc=path.name, unit=" paragraphs", unit_scale=True))
     while batch := list(islice(found, BATCH)):
-        encoded = tokenizer([text for _, text in batch], add_special_tokens=False)["input_ids"]
-        for (begins, text), ids in zip(batch, encoded, strict=True):
+        encoded = tokenizer([paragraph for _, paragraph in batch], add_special_tokens=False)["input_ids"]
+        for (begins, paragraph), ids in zip(batch, encoded, strict=True):
             if begins:
                 if side:
                     side.write([end])
-                side = sides[_is_held_out(text, recipe.validation)]
+                side = sides[_is_held_out(paragraph, recipe.validation)]
                 side.documents, side.words = side.documents + 1, side.words + 1  # the end counts as a word
                 count += 1
                 ids = [start, *ids]
             side.write(ids)
-            side.words += len(text.split())
-            words += len(text.split())
+            side.words += len(paragraph.split())
+            words += len(paragraph.split())
     if side:
         side.write([end])
-    return {"documents": count, "words": words}
+    return PreparedText(**asdict(text), documents=count, words=words)
 
 
 def _with_breaks(found: Iterator[tuple[bool, str]]) -> Iterator[tuple[bool, str]]:
@@ -166,13 +206,27 @@ def _is_held_out(beginning: str, share: float) -> bool:
     return position < share
 
 
-def _write_credits(recipe: PrepareRecipe, folder: Path, target: Path) -> None:
-    """Gather the rows that credit the authors of the files used."""
-    rows = [["file", "title", "credits"]]
-    for name in dict.fromkeys(text.credits for text in recipe.texts if text.credits):
-        files = {text.file.removesuffix(".xz").removesuffix(".gz") for text in recipe.texts if text.credits == name}
-        with open(folder / name, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            rows += [[row["file"], row["title"], row["credits"]] for row in reader if row["file"] in files]
-    if len(rows) > 1:
-        target.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+def _read_credits(recipe: PrepareRecipe, folder: Path) -> list[list[str]]:
+    """The rows (file, title, credits) that credit the authors of the files used.
+
+    Raises:
+        StoryLabError: A file of credits can't be read, or has no row for a text that names it.
+    """
+    rows = []
+    for text in recipe.texts:
+        if not text.credits:
+            continue
+        names = {text.file, text.file.removesuffix(".xz").removesuffix(".gz")}
+        try:
+            with open(folder / text.credits, encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+                found = [[row[key] for key in _CREDITS] for row in reader if row["file"] in names]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StoryLabError(f"{folder / text.credits} can't be read: {reason}") from None
+        except KeyError as error:
+            raise StoryLabError(f"{folder / text.credits} has no column {error}") from None
+        if not found or not all(isinstance(cell, str) for row in found for cell in row):
+            raise StoryLabError(f"{folder / text.credits} does not credit {text.file}: a row is missing or too short")
+        rows += found
+    return rows

@@ -1,11 +1,11 @@
 """Running text, prepared as rows of tokens, as a corpus to pre-train on."""
 
-import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 from transformers import PreTrainedModel
 
 from storylab.errors import StoryLabError
@@ -13,7 +13,7 @@ from storylab.framing import Framing, Windows
 from storylab.tokenizers import vocabulary_hash
 from storylab.training.data import Corpus
 from storylab.training.loop import Alone, validation_loss
-from storylab.training.prepare import SIDES
+from storylab.training.prepare import SIDES, Prepared
 from storylab.training.recipe import Recipe
 
 
@@ -35,13 +35,15 @@ class ProseCorpus(Corpus):
             raise StoryLabError(f"recipe {recipe.name} names no prepared text: add --set text=FOLDER")
         self.recipe, self.folder = recipe, Path(recipe.text)
         try:
-            self.about = json.loads((self.folder / "prose.json").read_text(encoding="utf-8"))
+            self.about = TypeAdapter(Prepared).validate_json((self.folder / "prose.json").read_bytes())
+            self.sides = {side: getattr(self.about, side) for side in SIDES}
             self.rows = {
-                side: np.memmap(self.folder / f"{side}.bin", dtype=self.about["dtype"], mode="r") for side in SIDES
+                side: np.memmap(self.folder / f"{side}.bin", dtype=self.about.dtype, mode="r") for side in SIDES
             }
-            self.fingerprint = "".join(self.about[side]["sha256"] for side in SIDES)
-            whole = all(len(self.rows[side]) == self.about[side]["tokens"] for side in SIDES)
-        except (OSError, ValueError, KeyError, TypeError):  # an empty file can't be mapped
+            self.fingerprint = "".join(self.sides[side].sha256 for side in SIDES)
+            whole = all(len(self.rows[side]) == self.sides[side].tokens for side in SIDES)
+            whole = whole and self.about.validation.words > 0
+        except (OSError, ValueError):  # pydantic's are ValueErrors; an empty file can't be mapped
             whole = False
         if not whole:
             made = "python -m train prepare --texts FOLDER makes it"
@@ -56,7 +58,7 @@ class ProseCorpus(Corpus):
         Raises:
             StoryLabError: Another vocabulary made the tokens, or a window is longer than the positions.
         """
-        if vocabulary_hash(tokenizer) != self.about["vocabulary"]:
+        if vocabulary_hash(tokenizer) != self.about.vocabulary:
             raise StoryLabError(f"{self.folder} was prepared with another vocabulary than the recipe's")
         length, recipe = self.recipe.pack_length, self.recipe
         if length > positions:
@@ -68,8 +70,8 @@ class ProseCorpus(Corpus):
         )
 
     def labels_per_word(self, tokenizer) -> float:
-        side = self.about["validation"]
-        return (side["tokens"] - 1) / side["words"]
+        side = self.about.validation
+        return (side.tokens - 1) / side.words
 
     def perplexities(self, model: PreTrainedModel, tokenizer) -> dict[str, float | None]:
         framing = Windows(self.rows["validation"], self.recipe.pack_length)
@@ -80,16 +82,15 @@ class ProseCorpus(Corpus):
         return [path for path in [self.folder / "CREDITS.tsv"] if path.is_file()]
 
     def card(self) -> str:
-        texts = self.about["texts"]
-        rows = [
-            f"| {t['file']} | {t['documents']:,} | {t['words']:,} | {t['source']} | {t['license']} |" for t in texts
-        ]
+        row = "| {file} | {documents:,} | {words:,} | {source} | {license} |"
+        rows = [row.format_map(vars(text)) for text in self.about.texts]
         table = ["| text | documents | words | source | licence |", "| --- | ---: | ---: | --- | --- |", *rows]
         sides = [
-            f"- {side}: {about['documents']:,} documents, {about['tokens']:,} tokens, SHA-256 `{about['sha256']}`"
-            for side, about in ((side, self.about[side]) for side in SIDES)
+            f"- {name}: {side.documents:,} documents, {side.tokens:,} tokens, SHA-256 `{side.sha256}`"
+            for name, side in self.sides.items()
         ]
         limit, length = self.recipe.limit, self.recipe.pack_length
-        part = f"\n\nTraining used the first {limit * length:,} of these tokens." if limit else ""
+        used = min(limit * length, self.about.train.tokens)
+        part = f"\n\nTraining used the first {used:,} of these tokens." if limit else ""
         thanks = "\n\nThe authors and illustrators of the CC BY stories are named in `CREDITS.tsv`."
         return "\n".join([*table, "", *sides]) + part + (thanks if self.attachments() else "")

@@ -16,7 +16,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from storylab.errors import StoryLabError
 from storylab.tokenizers import load_tokenizer, train_vocabulary, vocabulary_hash
-from storylab.training.base import weights_hash
+from storylab.training.base import start_hash, weights_hash
 from storylab.training.build import build_model, check_shape, finish
 from storylab.training.callbacks import JsonLines, ProgressBar, Sampler
 from storylab.training.card import Outcome
@@ -146,8 +146,8 @@ def run(
         bare = accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # no autocast from here on
         if recipe.keep == "best":
             keeper.load_best()
-        bare, trained = finish(bare)
-        round_weights(bare)
+        bare, trained = finish(bare, base_folder)
+        round_weights(bare, trained)
         outcome = Outcome(
             recipe=without_places(recipe),
             corpus=corpus,
@@ -165,11 +165,13 @@ def run(
 
 
 def _mark(recipe: Recipe, corpus: Corpus, base_folder: Path | None) -> str:
-    """What a saved state belongs to: the corpus, the base, and the recipe but for what may change on resuming."""
+    """What a saved state belongs to: corpus, base, first weights, and the recipe but for what may change."""
     known = {field.name: field.default for field in fields(recipe)}
     fixed = {key: value for key, value in asdict(recipe).items() if key not in MAY_CHANGE and value != known[key]}
     base = weights_hash(base_folder) if base_folder else ""
-    return hashlib.sha256((json.dumps(fixed, sort_keys=True) + corpus.fingerprint + base).encode()).hexdigest()
+    start = start_hash(Path(recipe.init_from)) if recipe.init_from else ""
+    parts = json.dumps(fixed, sort_keys=True) + corpus.fingerprint + base + start
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def describe_hardware(accelerator: Accelerator) -> str:

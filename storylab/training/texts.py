@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -34,7 +35,7 @@ def documents(path: Path) -> Iterator[tuple[bool, str]]:
                 elif line:
                     yield begins, line
                     begins = False
-    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, UnicodeDecodeError) as error:
         raise StoryLabError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from None
 
 

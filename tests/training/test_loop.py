@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -10,7 +11,7 @@ from storylab.framing import Autoregressive, NextToken, PromptTarget, encode_sto
 from storylab.models import EncoderConfig, EncoderStoryteller, Seq2SeqConfig, Seq2SeqStoryteller
 from storylab.storytellers import load
 from storylab.tokenizers import encode
-from storylab.training.loop import Alone, real_tokens, summed_loss, validation_loss
+from storylab.training.loop import Alone, summed_loss, validation_loss
 from storylab.training.run import run
 
 CPU = Alone(torch.device("cpu"))
@@ -284,9 +285,9 @@ def test_real_tokens_counts_no_padding(small_stories, small_seq2seq):
     tokenizer = small_seq2seq.tokenizer
     encoded = encode_stories(small_stories, tokenizer)
     texts = sum(len(encode(tokenizer, story.text)) for story in small_stories)
-    rows = [[i] for i in range(8)]
-    assert real_tokens(PromptTarget(encoded, tokenizer, 192).collate(rows)) == texts + 2 * 8
-    assert real_tokens(Autoregressive(encoded, tokenizer, 192).collate(rows)) == texts + 8
+    rows = np.arange(8)[:, None]
+    assert PromptTarget(encoded, tokenizer, 192).real_tokens(rows) == texts + 2 * 8
+    assert Autoregressive(encoded, tokenizer, 192).real_tokens(rows) == texts + 8
 
 
 def test_summed_loss_leaves_out_padding_and_prompt(small_stories, small_seq2seq):

@@ -147,7 +147,10 @@ POSITIVE = [
     "vocabulary_size", "batch_size", "accumulation", "epochs", "learning_rate", "matrix_learning_rate",
     "pack_length", "log_every", "evaluate_every", "save_every",
 ]  # fmt: skip
-NOT_NEGATIVE = ["limit", "prefixes", "validation_prefixes", "warmup", "clip", "weight_decay", "patience", "seed"]
+NOT_NEGATIVE = [
+    "limit", "prefixes", "validation_prefixes", "validation_windows", "lora_rank", "warmup", "clip", "weight_decay",
+    "patience", "seed",
+]  # fmt: skip
 SHARES = ["momentum", "label_smoothing"]
 OUT_OF_RANGE = [
     *itertools.product(POSITIVE, ["0", "-1"]),
@@ -188,6 +191,18 @@ def test_a_name_is_the_name_of_a_folder(small, name):
         ("encoder", "packed", False, False),
         ("encoder", "autoregressive", True, True),
         ("encoder", "next-token", True, False),
+        ("encoder", "prompt-misaligned", True, False),
+        ("encoder", "text", True, False),
+        ("seq2seq", "prompt-misaligned", False, False),
+        ("seq2seq", "text", False, False),
+        ("gpt2", "autoregressive", False, True),
+        ("gpt2", "packed", False, True),
+        ("gpt2", "prompt-misaligned", False, True),
+        ("gpt2", "text", False, True),
+        ("gpt2", "next-token", False, False),
+        ("gpt2", "prompt-target", False, False),
+        ("causal", "next-token", False, False),
+        ("causal", "prompt-target", False, False),
     ],
 )
 def test_a_framing_fits_its_model_or_both_are_named(small, model_type, framing, causal, fits):
@@ -198,6 +213,59 @@ def test_a_framing_fits_its_model_or_both_are_named(small, model_type, framing, 
         message = refusal(small, *changes)
         assert "recipe small" in message and f"framing {framing} clashes with model_type" in message
         assert model_type in message
+
+
+TUNED = """
+model_type = "causal"
+base = "gpt2-mini"
+framing = "packed"
+"""
+
+
+@pytest.fixture
+def tuned(tmp_path):
+    path = tmp_path / "tuned.toml"
+    path.write_text(TUNED, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"freeze": "embeddings and the first 2 layers"},
+        {"lora_rank": 4},
+        {"framing": "autoregressive", "learn_prompt": "false"},
+        {"framing": "prompt-misaligned"},
+        {"framing": "text", "text": "runs/prose"},
+        {"init_from": "checkpoints/earlier"},
+        {"base": "hub:someone/model"},
+    ],
+    ids=str,
+)
+def test_a_base_can_be_finetuned_in_any_of_these_ways(tuned, changes):
+    recipe = read_recipe(tuned, [f"{key}={value}" for key, value in changes.items()])
+    assert recipe.model_type == "causal" and recipe.base
+    assert {key: str(getattr(recipe, key)).lower() for key in changes} == {k: str(v) for k, v in changes.items()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "clash"),
+    [
+        (["base="], "base clashes with model_type"),
+        (["freeze=embeddings", "lora_rank=4"], "freeze clashes with lora_rank"),
+        (["vocabulary=train/vocabulary"], "vocabulary is the base's"),
+        (["model.n_layer=2"], "model is the base's"),
+        (["model_type=gpt2"], "base clashes with model_type"),
+        (["model_type=gpt2", "base=", "freeze=embeddings"], "freeze needs a base"),
+        (["model_type=gpt2", "base=", "lora_rank=4"], "lora_rank needs a base"),
+        (["model_type=encoder", "framing=next-token"], "base clashes with model_type"),
+        (["model_type=seq2seq", "framing=prompt-target"], "base clashes with model_type"),
+    ],
+)
+def test_what_clashes_with_a_base_or_its_absence_is_named(tuned, changes, clash):
+    message = refusal(tuned, *changes)
+    assert clash in message and "recipe tuned" in message
 
 
 @pytest.mark.parametrize("key", ["model_type", "framing"])
