@@ -9,9 +9,11 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -88,18 +90,90 @@ def read_stories(source: str | Path, *, split: str = "train", limit: int | None 
     """
     if limit is not None and (type(limit) is not int or limit < 1):
         raise StoryLabError(f"the limit of stories must be a whole number from 1 on, not {limit!r}")
+    rows = read_rows(source, _REQUIRED, _OPTIONAL, what="stories", split=split)
+    return [
+        Story(tuple(map(row.sentence, _REQUIRED)), *map(row.label, _OPTIONAL))  # id and title
+        for row in islice(rows, limit)
+    ]
+
+
+def read_rows(
+    source: str | Path,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    *,
+    aliases: Mapping[str, str] | None = None,
+    what: str = "rows",
+    split: str = "train",
+) -> Iterator["Row"]:
+    """Reads the rows of a CSV file or a Hub data set one by one; `read_stories` says what it takes for a CSV.
+
+    Args:
+        source: path of a CSV, or `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`.
+        required: names of the columns that must be there; case does not count.
+        optional: names of the columns that are read where present.
+        aliases: other names of columns, in lower case, each with the name that it stands for.
+        what: what the rows hold, for the message where there are none.
+        split: split of the Hub data set.
+
+    Yields:
+        Rows, each good until the next one is asked for.
+
+    Raises:
+        StoryLabError: the source can't be read, lacks a column or has no rows; names file, row and column.
+    """
     place = _Place(str(source))
+    names = _Names(tuple(required), tuple(optional), aliases or {})
     if isinstance(source, str) and source.startswith("hub:"):
-        return _to_stories(*_open_hub(source, split, place), place, limit)
+        yield from _to_rows(*_open_hub(source, split, place), place, names, what)
+        return
     try:
         with open(source, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             rows = _csv_rows(file, place)
             header = next(rows, None)
             if header is None:
                 raise _Place(str(source)).error("the file is empty")
-            return _to_stories(header, rows, place, limit)
+            yield from _to_rows(header, rows, place, names, what)
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
         raise _Place(str(source)).error(getattr(error, "strerror", None) or str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table. Columns go by the names under which they were asked for."""
+
+    values: Sequence[object]
+    header: Sequence[str]
+    columns: Mapping[str, int]
+    """Where the columns that were found stand."""
+    place: "_Place"
+
+    def sentence(self, column: str) -> str:
+        """The text of a column that must hold some, its whitespace collapsed."""
+        value = self.values[self.columns[column]]
+        if value is not None and not isinstance(value, str):
+            raise self.error(f"the sentence is not text but {type(value).__name__}", column)
+        sentence = _collapse(value or "")
+        if not sentence:
+            raise self.error("the sentence is empty", column)
+        return sentence
+
+    def label(self, column: str) -> str:
+        """Whatever a column holds, as text; empty where there is no such column or nothing in it."""
+        value = self.values[self.columns[column]] if column in self.columns else None
+        return "" if value is None else _collapse(str(value))
+
+    def error(self, problem: str, column: str) -> StoryLabError:
+        """An error that names the source, this row and the column."""
+        return self.place.error(problem, self.header[self.columns[column]])
+
+
+class _Names(NamedTuple):
+    """The names of the columns to look for."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    aliases: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -200,46 +274,30 @@ def _hub_rows(data: Iterable[dict], header: list[str], place: _Place) -> Iterato
         yield [record[column] for column in header]
 
 
-def _to_stories(header: list[str], rows: Iterator[list], place: _Place, limit: int | None) -> list[Story]:
-    columns = _find_columns(header, place)
-    stories: list[Story] = []
-    for row in rows:
-        sentences = tuple(_sentence(row[columns[name]], header[columns[name]], place) for name in _REQUIRED)
-        labels = [_label(row[columns[name]]) if name in columns else "" for name in _OPTIONAL]
-        stories.append(Story(sentences, *labels))
-        if len(stories) == limit:
-            break
-    if not stories:
-        raise _Place(place.source).error("there is a header but no stories")
-    return stories
+def _to_rows(header: list[str], rows: Iterator[list], place: _Place, names: _Names, what: str) -> Iterator[Row]:
+    columns = _find_columns(header, place, names)
+    empty = True
+    for values in rows:
+        empty = False
+        yield Row(values, header, columns, place)
+    if empty:
+        raise _Place(place.source).error(f"there is a header but no {what}")
 
 
-def _find_columns(header: list[str], place: _Place) -> dict[str, int]:
-    """Maps each column that a story is made of to its position."""
+def _find_columns(header: list[str], place: _Place, wanted: _Names) -> dict[str, int]:
+    """Maps each wanted column that is there to its position."""
     if len(header) > MAX_COLUMNS:
         raise place.error(f"there are {len(header):,} columns, at most {MAX_COLUMNS:,} are read")
     names = [name.strip().lower() for name in header]
-    missing = [name for name in _REQUIRED if name not in names]
+    names = [wanted.aliases.get(name, name).lower() for name in names]
+    missing = [name for name in wanted.required if name.lower() not in names]
     if missing:
         found = ", ".join(_short(name) for name in header[:10]) + (", ..." if len(header) > 10 else "")
         raise place.error(f"missing column {', '.join(missing)} (found: {found})")
-    for name in _REQUIRED + _OPTIONAL:
-        if names.count(name) > 1:
-            raise place.error(f"there are {names.count(name)} columns of that name", name)
-    return {name: names.index(name) for name in _REQUIRED + _OPTIONAL if name in names}
-
-
-def _sentence(value: object, column: str, place: _Place) -> str:
-    if value is not None and not isinstance(value, str):
-        raise place.error(f"the sentence is not text but {type(value).__name__}", column)
-    sentence = _collapse(value or "")
-    if not sentence:
-        raise place.error("the sentence is empty", column)
-    return sentence
-
-
-def _label(value: object) -> str:
-    return "" if value is None else _collapse(str(value))
+    for name in wanted.required + wanted.optional:
+        if names.count(name.lower()) > 1:
+            raise place.error(f"there are {names.count(name.lower())} columns of that name", name)
+    return {name: names.index(name.lower()) for name in wanted.required + wanted.optional if name.lower() in names}
 
 
 def _collapse(text: str) -> str:

@@ -9,13 +9,14 @@ import torch
 from torch.nn import functional as F
 
 from storylab.errors import StoryLabError
-from storylab.framing import IGNORED, batches, encode_stories
+from storylab.evaluation import intervals
+from storylab.evaluation.intervals import RESAMPLES
+from storylab.framing import IGNORED, Framing, batches, encode_stories
 from storylab.stories import Story
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
 
-RESAMPLES = 1000
 TOKENS_A_BATCH = 4096
 """Tokens, padding included, that one forward pass reads at most; more gains no speed and takes memory."""
 
@@ -44,7 +45,6 @@ class Score:
         return asdict(self) | {"interval": list(self.interval)}
 
 
-@torch.inference_mode()
 def story_losses(
     storyteller: "Storyteller",
     stories: Sequence[Story],
@@ -61,7 +61,18 @@ def story_losses(
         Two arrays (stories,).
     """
     framing = storyteller.kind.scoring(encode_stories(stories, storyteller.tokenizer))
-    nll, tokens = np.zeros(len(stories)), np.zeros(len(stories), dtype=np.int64)
+    return label_losses(storyteller, framing, len(stories), on_progress)
+
+
+@torch.inference_mode()
+def label_losses(
+    storyteller: "Storyteller",
+    framing: Framing,
+    stories: int,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `story_losses` returns, of stories in a framing whose examples begin with the story's number."""
+    nll, tokens = np.zeros(stories), np.zeros(stories, dtype=np.int64)
     examples = framing.examples(0)
     longest = int(framing.lengths(examples).max()) + 1
     for some in batches(framing, 0, size=max(1, TOKENS_A_BATCH // longest), seed=0):
@@ -105,8 +116,9 @@ def score(
 
 def bootstrap_interval(nll: np.ndarray, words: np.ndarray, resamples: int = RESAMPLES) -> tuple[float, float]:
     """95% percentile bootstrap interval of exp(sum nll / sum words) over stories (Efron 1979), always the same."""
-    random = np.random.default_rng(0)
-    drawn = random.integers(len(nll), size=(resamples, len(nll)))  # (resamples, stories)
-    perplexities = np.exp(nll[drawn].sum(axis=1) / words[drawn].sum(axis=1))
-    low, high = np.quantile(perplexities, [0.025, 0.975])
-    return float(low), float(high)
+    return intervals.bootstrap_interval(np.column_stack([nll, words]), perplexity, resamples)
+
+
+def perplexity(totals: np.ndarray) -> np.ndarray:
+    """exp(nll / words) of totals (..., 2)."""
+    return np.exp(totals[..., 0] / totals[..., 1])

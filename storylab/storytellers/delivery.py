@@ -1,6 +1,7 @@
 """One file on its way from the Hub into the Hub's cache."""
 
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,13 +85,18 @@ class Delivery:
         return True  # a mirror that states no checksum
 
     def link(self) -> None:
-        """Give the file its name in the snapshot: a link, or the file itself where links don't work."""
+        """Give the file its name in the snapshot."""
         if not self.blob.exists():
-            return  # it has its name already
+            return  # another program moved it there, where links don't work
+        if self.link_path.exists() and self.link_path.samefile(self.blob):
+            return
         self.link_path.unlink(missing_ok=True)
         try:
             if constants.HF_HUB_DISABLE_SYMLINKS:
                 raise OSError
             self.link_path.symlink_to(os.path.relpath(self.blob, self.link_path.parent))
         except OSError:
-            self.blob.replace(self.link_path)
+            try:
+                os.link(self.blob, self.link_path)
+            except OSError:
+                shutil.copyfile(self.blob, self.link_path)

