@@ -74,9 +74,10 @@ def count_parameters(path: Path) -> int:
             if length > min(MAX_HEADER, size):
                 raise ValueError
             header = json.loads(file.read(length))
-        tensors = [entry for key, entry in header.items() if key != "__metadata__"]
-        whole = 8 + length + max(entry["data_offsets"][1] for entry in tensors)
-        parameters = sum(prod(entry["shape"]) for entry in tensors)
+        tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}
+        whole = 8 + length + max(entry["data_offsets"][1] for entry in tensors.values())
+        # OpenAI's GPT-2 on the Hub keeps the causal masks of its layers among its weights, which are no parameters.
+        parameters = sum(prod(entry["shape"]) for key, entry in tensors.items() if not key.endswith(".attn.bias"))
     except OSError as error:
         raise StoryLabError(f"{name} can't be read: {error.strerror}") from None
     except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):

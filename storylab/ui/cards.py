@@ -106,7 +106,8 @@ def download(row: Mapping[str, Any]) -> str:
 def downloading(title: str, done: int, total: int) -> str:
     """A download under way, as HTML: a bar that fills up."""
     share = f'value="{done}" max="{total}"' if total else ""
-    words = text("downloading", title=title, done=done / 1e6, total=total / 1e6)
+    stage = "begins" if not total else "goes_on" if done < total else "is_here"
+    words = text(f"download_{stage}", title=title, done=done / 1e6, total=total / 1e6)
     return f'<p class="downloading" role="status">{escape(words)} <progress {share}></progress></p>'
 
 

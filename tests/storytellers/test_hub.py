@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from conftest import COMMIT, REPOSITORY, Hub, eventually, sha256
+from local_hub import COMMIT, REPOSITORY, Hub, eventually, sha256
 
 from storylab.errors import StoryLabError
 from storylab.storytellers.sources import Cancelled, parse_source
@@ -266,7 +266,7 @@ def test_offline_is_respected(hub, source, monkeypatch):
 
 @pytest.mark.parametrize("silent", [True, False], ids=["silent", "closed"])
 def test_a_hub_that_can_not_be_reached_is_found_out_in_three_seconds(hub, source, silent, monkeypatch):
-    import storylab.storytellers.listing  # noqa: F401  importing takes its time on a busy machine
+    import storylab.storytellers.sources.listing  # noqa: F401  importing takes its time on a busy machine
 
     hub.silent = silent
     if not silent:

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storylab.errors import StoryLabError
-from storylab.storytellers.fetching import Cancelled, alone, digest, read_ahead
-from storylab.storytellers.hub import HubSource
-from storylab.storytellers.snapshots import inspect_download
 from storylab.storytellers.sources import PROJECT, FolderSource, parse_source
+from storylab.storytellers.sources.fetching import Cancelled, alone, digest, read_ahead
+from storylab.storytellers.sources.hub import HubSource
+from storylab.storytellers.sources.snapshots import inspect_download
+from storylab.storytellers.sources.wheel import WheelSource, cache_folder
 from storylab.storytellers.weights import inspect_checkpoint
-from storylab.storytellers.wheel import WheelSource, cache_folder
 
 COMMIT = "0" * 40
 

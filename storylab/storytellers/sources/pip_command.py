@@ -7,8 +7,8 @@ from pathlib import Path
 from threading import Event
 
 from storylab.errors import StoryLabError
-from storylab.storytellers.children import run_child
-from storylab.storytellers.fetching import megabytes
+from storylab.storytellers.sources.children import run_child
+from storylab.storytellers.sources.fetching import megabytes
 
 _OPTIONS = (
     "--quiet",

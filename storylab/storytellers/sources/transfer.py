@@ -8,7 +8,7 @@ import httpx2
 from huggingface_hub.utils import get_session
 
 from storylab.errors import StoryLabError
-from storylab.storytellers.fetching import Cancelled, megabytes, read_ahead
+from storylab.storytellers.sources.fetching import Cancelled, megabytes, read_ahead
 
 ATTEMPTS = 4  # connections in a row that bring nothing new
 STALL = 10.0  # seconds without a byte after which a connection counts as broken

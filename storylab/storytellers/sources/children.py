@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 
-from storylab.storytellers.fetching import TICK, Cancelled
+from storylab.storytellers.sources.fetching import TICK, Cancelled
 
 
 def run_child(

@@ -15,9 +15,9 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from storylab.errors import StoryLabError
-from storylab.storytellers.fetching import Cancelled, OnProgress, megabytes
-from storylab.storytellers.snapshots import inspect_download
-from storylab.storytellers.sources import RemoteSource
+from storylab.storytellers.sources.fetching import Cancelled, OnProgress, megabytes
+from storylab.storytellers.sources.snapshots import inspect_download
+from storylab.storytellers.sources.source import RemoteSource
 from storylab.storytellers.weights import CheckpointState
 
 _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?"
@@ -79,8 +79,8 @@ class HubSource(RemoteSource):
         return replace(state, reason=state.reason.replace(folder.name, self.repository, 1))
 
     def download(self, on_progress: OnProgress, cancel: threading.Event) -> None:
-        from storylab.storytellers.delivery import PARTIAL, Delivery  # these import the network's libraries
-        from storylab.storytellers.listing import file_url, list_files
+        from storylab.storytellers.sources.delivery import PARTIAL, Delivery  # these import the network's libraries
+        from storylab.storytellers.sources.listing import file_url, list_files
 
         commit, files = list_files(self.text, self.repository, self.revision, cancel)
         snapshot, blobs = self.storage / "snapshots" / commit, self.storage / "blobs"

@@ -10,8 +10,8 @@ from pathlib import Path
 from huggingface_hub import constants
 from huggingface_hub.utils import build_hf_headers
 
-from storylab.storytellers.fetching import Cancelled, digest
-from storylab.storytellers.transfer import Refused, bring
+from storylab.storytellers.sources.fetching import Cancelled, digest
+from storylab.storytellers.sources.transfer import Refused, bring
 
 PARTIAL = ".storylab.incomplete"
 """What the name of a file that is not whole yet ends with."""
