@@ -91,8 +91,8 @@ def _finetuned() -> Exhibit:
     return Exhibit(
         "finetuned",
         "Fine-tuned, four different sentences and the end",
-        "The same architecture after it has read five-sentence stories: four sentences, none like another, and then "
-        "its own end token.",
+        "The same architecture after it has read five-sentence stories: as a rule four sentences, none like another, "
+        "and then its own end token.",
         [Shown(f"{name}, seed {seed}", load(name).tell(PARK, seed=seed)) for seed in (1, 2, 3)],
     )
 

@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import torch
+from dataclasses import dataclass, replace
 
 from storylab.framing import PromptTarget, encode_stories
 from storylab.models import Seq2SeqStoryteller
@@ -71,8 +69,7 @@ def overfit(
     Raises:
         StoryLabError: The story is too long for the model.
     """
-    torch.manual_seed(seed)
-    model: Seq2SeqStoryteller = build_model(RECIPE, tokenizer)
+    model: Seq2SeqStoryteller = build_model(replace(RECIPE, seed=seed), tokenizer)
     framing = PromptTarget(encode_stories([story], tokenizer), tokenizer, model.config.max_position_embeddings)
     losses: list[tuple[int, float]] = []
 

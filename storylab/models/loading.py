@@ -9,6 +9,18 @@ from transformers.utils import logging
 from storylab.errors import StoryLabError
 
 
+def positions_of(model: PreTrainedModel) -> int:
+    """How many tokens a model can read.
+
+    Raises:
+        StoryLabError: Its config doesn't say.
+    """
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if not isinstance(positions, int):
+        raise StoryLabError(f"a {model.config.model_type} doesn't say how many tokens it can read")
+    return positions
+
+
 def load_model(model_class: type, folder: str | Path, dtype: torch.dtype = torch.float32, **shape) -> PreTrainedModel:
     """Load a model of transformers from safetensors in a folder; nothing is fetched, no remote code is run.
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from storylab.errors import StoryLabError
 from storylab.storytellers.sources import PROJECT, Source, parse_source
-from storylab.storytellers.weights import CheckpointState, inspect_checkpoint
+from storylab.storytellers.weights import CheckpointState, inspect_checkpoint, recipe_base
+from storylab.training.base import read_base, weights_hash
 
 CHECKPOINTS = PROJECT / "checkpoints"
+KINDS = ("encoder", "seq2seq", "causal")
 CATALOGUE = Path(__file__).with_name("catalog.toml")
 
 
@@ -58,9 +60,14 @@ class Entry:
 def _listed(path: Path) -> tuple[Entry, ...]:
     try:
         with open(path, "rb") as file:
-            return tuple(Entry(**entry) for entry in tomllib.load(file)["storyteller"])
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+            entries = tuple(Entry(**entry) for entry in tomllib.load(file)["storyteller"])
+        for entry in entries:
+            if entry.kind not in KINDS:
+                raise TypeError(f"{entry.name} is of kind {entry.kind!r}, not one of {', '.join(KINDS)}")
+            entry.weights  # noqa: B018 - a source that can't be read is told here
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, StoryLabError) as error:
         raise StoryLabError(f"{path.name} can't be read: {error}") from None
+    return entries
 
 
 def catalogue() -> list[Entry]:
@@ -76,7 +83,8 @@ def _unlisted(known: set[Path]) -> Iterator[Entry]:
         if folder not in known and not folder.name.startswith(".") and (folder / "config.json").is_file():
             state = inspect_checkpoint(folder)
             title = state.title or folder.name
-            yield Entry(folder.name, title, state.kind or "causal", f"checkpoints/{folder.name}")
+            source = f"checkpoints/{folder.name}"
+            yield Entry(folder.name, title, state.kind or "causal", source, state.base or recipe_base(folder))
 
 
 def find(name: str) -> Entry:
@@ -134,9 +142,17 @@ def state_of(entry: Entry) -> CheckpointState:
     except StoryLabError as error:
         return replace(own, state="broken", reason=f"its base is not known here: {error}")
     under = base.weights.look()
-    if under.state == "ready":
-        return replace(own, parameters=under.parameters)
-    return replace(own, state=under.state, reason=f"its base {base.name} is {under.state}: {under.reason}")
+    if under.state != "ready":
+        reason = f"its base {base.name} is {under.state}: {under.reason}"
+        return replace(own, state=under.state, reason=reason, parameters=under.parameters)
+    try:
+        needed, found = read_base(entry.folder).sha256, weights_hash(base.folder)
+    except StoryLabError as error:
+        return replace(own, state="broken", reason=str(error))
+    if needed != found:
+        reason = f"it belongs on a {base.name} with SHA-256 {needed}, the one here has {found}"
+        return replace(own, state="broken", reason=reason)
+    return replace(own, parameters=under.parameters)
 
 
 def _training_time(name: str) -> str:
@@ -166,11 +182,11 @@ def fetch(
         StoryLabError: There is nothing to download, it can't be reached, or the download was cancelled.
     """
     entry = resolve(name)
-    lacking = entry
-    if entry.weights.look().state == "ready":
-        lacking = base_of(entry) or entry
-    if lacking.weights.look().state != "ready":
-        lacking.weights.fetch(on_progress, cancel)
+    if entry.weights.look().state != "ready":
+        entry.weights.fetch(on_progress, cancel)
+    base = base_of(entry)
+    if base and base.weights.look().state != "ready":
+        base.weights.fetch(on_progress, cancel)
     return entry
 
 

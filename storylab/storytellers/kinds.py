@@ -16,6 +16,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from storylab.errors import StoryLabError
 from storylab.framing import Autoregressive, EncodedStory, Framing, NextToken, PromptTarget
 from storylab.models import EncoderStoryteller, Seq2SeqStoryteller
+from storylab.models.loading import positions_of
 from storylab.tokenizers import encode, start_token
 
 
@@ -56,9 +57,16 @@ class Kind(ABC):
     model_class: type = AutoModelForCausalLM
 
     def __init__(self, model: PreTrainedModel, tokenizer):
+        """Take a model and its tokenizer.
+
+        Raises:
+            StoryLabError: They lack what telling needs: a number of positions, a start and an end token.
+        """
         self.model, self.tokenizer = model, tokenizer
-        self.positions = model.config.max_position_embeddings
+        self.positions = positions_of(model)
         self.start, self.end = start_token(tokenizer), tokenizer.eos_token_id
+        if self.end is None:
+            raise StoryLabError("its tokenizer has no end token, so no story would end")
 
     @abstractmethod
     def prompt(self, opening: str) -> dict[str, Tensor]:

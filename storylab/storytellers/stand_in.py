@@ -18,7 +18,9 @@ def stand_in(name: str, rows: Iterable[Row]) -> str | None:
         rows: All storytellers, as `describe()` lists them.
     """
     known = {row["name"]: row for row in rows}
-    wanted = known[name]
+    wanted = known.get(name)
+    if wanted is None:
+        return None
     if wanted["state"] == "ready":
         return name
     near = [

@@ -53,9 +53,9 @@ class Storyteller:
             if base_folder:
                 lay_over(model, base_folder, folder)
             model = _move(model, device).eval().requires_grad_(False)
+            return cls(name, title, KINDS[kind](model, load_tokenizer(folder)))
         except StoryLabError as error:
             raise StoryLabError(f"{name} can't be loaded: {error}") from None
-        return cls(name, title, KINDS[kind](model, load_tokenizer(folder)))
 
     def tell(
         self, opening: str, settings: Settings | Mapping[str, Any] | None = None, seed: int | None = None

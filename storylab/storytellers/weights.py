@@ -20,7 +20,7 @@ class CheckpointState:
     """What a look at a checkpoint folder tells."""
 
     state: str
-    """`ready`, `untrained` or `broken`."""
+    """`ready`, `untrained` or `broken`; of sources outside also `downloadable` or `unreachable`."""
     reason: str = ""
     """Why it is not ready, in one sentence."""
     kind: str = ""
@@ -100,8 +100,17 @@ def _read_json(path: Path) -> dict:
     return value
 
 
+def recipe_base(folder: Path) -> str:
+    """The base that a checkpoint's recipe names, also where all of its weights were trained; empty where none."""
+    return _from_recipe(folder / "recipe.toml", "base")
+
+
 def _title(recipe: Path) -> str:
+    return _from_recipe(recipe, "title")
+
+
+def _from_recipe(recipe: Path, key: str) -> str:
     try:
-        return str(tomllib.loads(recipe.read_text(encoding="utf-8")).get("title", ""))
+        return str(tomllib.loads(recipe.read_text(encoding="utf-8")).get(key, ""))
     except (OSError, ValueError):
-        return ""  # a title is a courtesy, no condition
+        return ""  # a courtesy, no condition

@@ -94,6 +94,10 @@ def _build_on_base(recipe: Recipe, base_folder: Path) -> PreTrainedModel:
         base, model = model, _load(recipe, started, AutoModelForCausalLM)
         if _shapes(base) != _shapes(model):
             raise StoryLabError(f"recipe {recipe.name}: init_from {recipe.init_from} has another shape than its base")
+    if recipe.framing == "packed" and model.config._attn_implementation != "sdpa":
+        # Others read a mask of packs in ways of their own, or not at all.
+        kind = model.config.model_type
+        raise StoryLabError(f"recipe {recipe.name}: a {kind} can't keep packed stories apart: use autoregressive")
     freeze(model, recipe.freeze)
     if recipe.lora_rank:
         from peft import LoraConfig, get_peft_model  # slow to import, and few need it

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from storylab.errors import StoryLabError
+from storylab.models.loading import positions_of
 from storylab.tokenizers import load_tokenizer, train_vocabulary, vocabulary_hash
 from storylab.training.base import start_hash, weights_hash
 from storylab.training.build import build_model, check_shape, finish
@@ -102,10 +103,12 @@ def run(
     disable_progress_bar()  # transformers' own, for loading and saving
     check_shape(recipe)
     base_folder = find_base(recipe.base) if recipe.base else None
+    if base_folder and base_folder.resolve() == (checkpoints / recipe.name).resolve():
+        raise StoryLabError(f"recipe {recipe.name} would write over its own base: give it another name")
     corpus = open_corpus(recipe)
     tokenizer = open_tokenizer(recipe, corpus, base_folder)
     model = build_model(recipe, tokenizer, base_folder)
-    framing, validation = corpus.framings(tokenizer, model.config.max_position_embeddings)
+    framing, validation = corpus.framings(tokenizer, positions_of(model))
 
     accelerator = prepare_accelerator(recipe, device)
     optimizers = make_optimizers(model, recipe)

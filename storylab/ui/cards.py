@@ -43,9 +43,9 @@ class Card:
         """The title of the storyteller that tells in its place; empty where it tells itself."""
 
     def told_by(self, title: str) -> Card:
-        """The same card, saying that another storyteller tells in this one's place; itself where none does."""
+        """The same card, saying that another storyteller, of that title, tells in this one's place."""
         card = copy.copy(self)
-        card.stands_in = "" if title == self.title else title
+        card.stands_in = title
         return card
 
     def idle(self) -> str:
@@ -94,8 +94,8 @@ class Card:
 
 
 def not_ready(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The storytellers that can't tell nor be downloaded, each with the reason, as HTML; empty where there are none."""
-    return _lines(row for row in rows if row["state"] in ("untrained", "broken"))
+    """The storytellers that can't tell, each with its state and the reason, as HTML; empty where all can."""
+    return _lines(row for row in rows if row["state"] != "ready")
 
 
 def download(row: Mapping[str, Any]) -> str:

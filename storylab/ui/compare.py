@@ -19,7 +19,7 @@ from storylab.ui.visits import Run, Visits
 
 AT_FIRST = 4
 """Storytellers that are chosen when the page opens, where so many are ready."""
-OUTSIDE = ("hub:", "pypi:")
+REMOTE = ("hub:", "pypi:")
 """How sources begin that are downloaded."""
 SHOW_CARDS = """() => setTimeout(() => document.querySelector(".card[aria-busy=true]")
     ?.scrollIntoView({behavior: "smooth", block: "nearest"}), 50)"""
@@ -56,13 +56,10 @@ class CompareTab:
             self.chosen = gr.CheckboxGroup(
                 _choices(rows), value=ready, label=text("storytellers"), elem_id="storytellers"
             )
-            self.not_ready = gr.HTML(
-                cards.not_ready(rows),
-                elem_id="not-ready",
-                apply_default_css=False,
-            )
+            self.not_ready = gr.HTML(elem_id="not-ready", apply_default_css=False)
             with gr.Column(elem_id="downloads"):
-                self.downloads = {row["name"]: Download(row) for row in rows if row["source"].startswith(OUTSIDE)}
+                self.downloads = {row["name"]: Download(row) for row in rows if row["source"].startswith(REMOTE)}
+            self.not_ready.value = self._not_ready(rows)
             self.controls = Controls()
         titles = {row["name"]: row["title"] for row in rows}
         with gr.Row(elem_id="cards"):
@@ -144,7 +141,11 @@ class CompareTab:
             else gr.update(choices=_choices(rows), value=link.storytellers or _names(rows, "ready")[:AT_FIRST])
         )
         lines = [new for row in rows if row["name"] in self.downloads for new in self.downloads[row["name"]].shown(row)]
-        return [chosen, cards.not_ready(rows), *lines]
+        return [chosen, self._not_ready(rows), *lines]
+
+    def _not_ready(self, rows: list[dict]) -> str:
+        """Those that can't tell, but for the ones that have a line of their own with a button."""
+        return cards.not_ready(row for row in rows if row["name"] not in self.downloads)
 
     def _rows(self) -> list[dict]:
         return [row for row in describe() if row["name"] in self.slots]

@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 
-from storylab.errors import StoryLabError
 from storylab.storytellers.catalog import fetch
 from storylab.ui import cards
 from storylab.ui.controls import AT_ONCE, HIDDEN
@@ -62,8 +61,8 @@ class Download:
         def work() -> None:
             try:
                 fetch(self.name, note, cancel)
-            except StoryLabError as error:
-                problems.append(str(error))
+            except Exception as error:  # whatever it is, the visitor is told, and not that all is well
+                problems.append(str(error) or type(error).__name__)
 
         thread = threading.Thread(target=work, name=f"download-{self.name}", daemon=True)
         thread.start()
@@ -78,4 +77,5 @@ class Download:
 
 
 def _label(row: Mapping[str, Any]) -> str:
-    return text("download", size=row["download_bytes"] / 1e6)
+    size = row["download_bytes"] / 1e6
+    return text("download", size=size) if size else text("download_unknown")

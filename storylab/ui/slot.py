@@ -64,7 +64,9 @@ class Slot:
         return self._card(run).waiting(run)
 
     def _card(self, run: Run) -> Card:
-        return self.card.told_by(self.titles.get(run.teller, self.card.title))
+        if run.teller in ("", self.name):
+            return self.card
+        return self.card.told_by(self.titles.get(run.teller, run.teller))
 
     def _tell(self, request: gr.Request) -> Iterator[str | dict]:
         run = self.visits.take(request.session_hash, self.name)

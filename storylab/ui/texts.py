@@ -27,6 +27,7 @@ ENGLISH = {
     "state_unreachable": "out of reach",
     "state_untrained": "not trained",
     "download": "Download {size:.0f} MB",
+    "download_unknown": "Download",
     "download_begins": "{title}: asking for it …",
     "download_goes_on": "{title}: {done:.0f} of {total:.0f} MB",
     "download_is_here": "{title}: fetched; checking and unpacking it …",

@@ -84,8 +84,7 @@ class HubSource(RemoteSource):
 
         commit, files = list_files(self.text, self.repository, self.revision, cancel)
         snapshot, blobs = self.storage / "snapshots" / commit, self.storage / "blobs"
-        snapshot.mkdir(parents=True, exist_ok=True)
-        blobs.mkdir(exist_ok=True)
+        blobs.mkdir(parents=True, exist_ok=True)
         total = sum(file.size for file in files)
         deliveries = [
             Delivery(file, file_url(self.repository, commit, file.name), blobs / file.etag, snapshot / file.name)
@@ -106,6 +105,7 @@ class HubSource(RemoteSource):
                 raise StoryLabError(f"{delivery.file.name} of {self.text} {error}") from None
             before += delivery.file.size
             on_progress(before, total)
+        snapshot.mkdir(parents=True, exist_ok=True)  # not before: other programs take a folder here for whole
         for delivery in deliveries:  # the weights come last
             delivery.link()
         if self.revision != commit:

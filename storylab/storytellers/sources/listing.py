@@ -96,11 +96,13 @@ def _whole_weights(text: str, names: Collection[str]) -> list[str]:
 
 
 def _described(sibling: RepoSibling) -> RemoteFile | None:
+    size, etag = sibling.size, sibling.blob_id
     if sibling.lfs is not None:
-        return _checked(sibling.rfilename, sibling.lfs.size, sibling.lfs.sha256)
-    if sibling.size is not None and sibling.blob_id:
-        return _checked(sibling.rfilename, sibling.size, sibling.blob_id)
-    return None
+        size, etag = sibling.lfs.size, sibling.lfs.sha256
+    try:
+        return _checked(sibling.rfilename, size, etag)
+    except ValueError:
+        return None
 
 
 def _head(url: str, name: str) -> RemoteFile:
