@@ -91,6 +91,6 @@ class ProseCorpus(Corpus):
         ]
         limit, length = self.recipe.limit, self.recipe.pack_length
         used = min(limit * length, self.about.train.tokens)
-        part = f"\n\nTraining used the first {used:,} of these tokens." if limit else ""
+        part = f"\n\nTraining drew from the first {used:,} of these tokens alone." if limit else ""
         thanks = "\n\nThe authors and illustrators of the CC BY stories are named in `CREDITS.tsv`."
         return "\n".join([*table, "", *sides]) + part + (thanks if self.attachments() else "")

@@ -327,7 +327,7 @@ def test_no_file_names_where_the_text_lay(checkpoint, prose):
 
 def test_the_card_says_how_much_was_read(pretraining, about, tmp_path):
     part = train(pretraining(limit=5, epochs=1, sample=""), tmp_path)
-    assert "Training drew from the first 160 of these tokens." in (part / "README.md").read_text(encoding="utf-8")
+    assert "Training drew from the first 160 of these tokens alone." in (part / "README.md").read_text(encoding="utf-8")
     # A limit beyond the text's end is no limit.
     whole = train(pretraining(limit=100_000, epochs=0.1, sample=""), tmp_path)
     told = re.findall(r"Training drew from the first ([\d,]+)", (whole / "README.md").read_text(encoding="utf-8"))
