@@ -95,6 +95,6 @@ class Novelty(Ratio):
         stories = [self._hashes(text) for text in predictions]
         lengths = [len(story) for story in stories]
         told = np.fromiter(chain.from_iterable(stories), dtype=np.int64)
-        new = np.isin(told, self.known, invert=True)
+        new = np.searchsorted(self.known, told) == np.searchsorted(self.known, told, side="right")
         owners = np.repeat(np.arange(len(stories)), lengths)  # the story of each n-gram
         return np.column_stack([np.bincount(owners, weights=new, minlength=len(stories)), lengths])
