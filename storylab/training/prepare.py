@@ -153,12 +153,6 @@ def prepare(recipe: PrepareRecipe, texts: str | None, target: Path) -> Path:
         with open(new / "train.bin", "wb") as train, open(new / "validation.bin", "wb") as validation:
             sides = [_Side(train, kind), _Side(validation, kind)]
             rows = [_tokenise(text, folder, tokenizer, sides, recipe) for text in recipe.texts]
-        for name, side in zip(SIDES, sides, strict=True):
-            if not side.documents:
-                found = sum(text.documents for text in rows)
-                raise StoryLabError(
-                    f"none of {found} documents is for {name}: give more texts, or --set validation=0.2"
-                )
         counts = dict(zip(SIDES, (side.count() for side in sides), strict=True))
         about = Prepared(dtype=kind.str, vocabulary=vocabulary_hash(tokenizer), texts=rows, **counts)
         (new / "prose.json").write_text(json.dumps(asdict(about), indent=1) + "\n", encoding="utf-8")

@@ -46,7 +46,7 @@ class ProseCorpus(Corpus):
         except (OSError, ValueError):  # pydantic's are ValueErrors; an empty file can't be mapped
             whole = False
         if not whole:
-            made = "python -m train prepare --texts FOLDER makes it"
+            made = "python -m train prepare --texts FOLDER makes it (for few documents with --set validation=0.2)"
             raise StoryLabError(f"{self.folder} holds no prepared text with both sides: {made}")
 
     def texts(self) -> Iterable[str]:
