@@ -16,12 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from storylab.errors import StoryLabError
-from storylab.framing import Autoregressive, EncodedStory, Framing, Packed, encode_stories
+from storylab.framing import IGNORED, Autoregressive, EncodedStory, Framing, Packed, encode_stories
 from storylab.stories import read_stories
 from storylab.tokenizers import load_tokenizer
+from storylab.training.build import build_model
 from storylab.training.freezing import freeze
 from storylab.training.loop import Record, train
 from storylab.training.optimizers import make_optimizers
@@ -31,10 +32,7 @@ from storylab.training.state import Progress
 
 PROJECT = Path(__file__).resolve().parents[1]
 PADDED_LENGTH = 128
-SHAPES = {
-    "gpt2-mini": {"n_embd": 384, "n_head": 6, "n_layer": 6, "n_positions": 256},
-    "gpt2": {},  # transformers' default config is GPT-2 124M
-}
+SHAPES = ("gpt2-mini", "gpt2")
 TURNS = 3
 
 
@@ -45,12 +43,12 @@ class Padded(Autoregressive):
         """input_ids, attention_mask, labels (batch, 128)."""
         batch = super().collate(examples)
         missing = PADDED_LENGTH - batch["input_ids"].shape[1]
-        fill = {"input_ids": self.padding, "attention_mask": 0, "labels": -100}
+        fill = {"input_ids": self.padding, "attention_mask": 0, "labels": IGNORED}
         return {name: torch.nn.functional.pad(tensor, (0, missing), value=fill[name]) for name, tensor in batch.items()}
 
 
 def speed(
-    model: GPT2LMHeadModel, recipe: Recipe, framing: Framing, validation: Framing, steps: int, device: str
+    model: PreTrainedModel, recipe: Recipe, framing: Framing, validation: Framing, steps: int, device: str
 ) -> float:
     """Real tokens a second over some steps, after two that don't count."""
     accelerator, seen = prepare_accelerator(recipe, device), []
@@ -87,9 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoryLabError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
-    torch.manual_seed(0)
-    ids = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), **ids, **SHAPES[options.shape]))
+    model = new_model(options.shape, tokenizer)
     freeze(model, recipe.freeze)
     encoded = [story for story in encode_stories(stories, tokenizer) if len(story.tokens) < PADDED_LENGTH]
     positions = model.config.max_position_embeddings
@@ -120,6 +116,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         json.dumps(result, indent=2) if options.json else "\n".join(f"{key}: {value}" for key, value in result.items())
     )
     return 0
+
+
+def new_model(shape: str, tokenizer) -> PreTrainedModel:
+    """A model with random weights: as the recipe of gpt2-mini makes it, or as GPT-2 124M is loaded for fine-tuning."""
+    if shape == "gpt2-mini":
+        return build_model(read_recipe(PROJECT / "train" / "gpt2-mini.toml"), tokenizer)
+    torch.manual_seed(0)
+    ids = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    return GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), **ids))  # the default config is GPT-2 124M
 
 
 def peak_memory() -> int:

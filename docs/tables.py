@@ -1,8 +1,8 @@
 """Writes the tables of the README that come from the program: ``python -m docs.tables``."""
 
-import re
 from pathlib import Path
 
+from storylab.markdown import put, table
 from storylab.storytellers.catalog import describe
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -19,35 +19,13 @@ def storytellers() -> str:
     for entry in describe():
         name, source = f"`{entry['name']}`", f"`{entry['source']}`"
         rows.append((name, entry["title"], millions(entry["parameters"]), source))
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def fill(text: str, name: str, table: str) -> str:
-    """Puts a table between the two comments that bear its name.
-
-    Args:
-        text: Markdown with ``<!-- generated:NAME -->`` and ``<!-- /generated:NAME -->`` in it.
-        name: which place to fill.
-        table: what to write there.
-
-    Returns:
-        The text with everything between the two comments replaced.
-
-    Raises:
-        ValueError: the text has no such place, or several.
-    """
-    opening, closing = f"<!-- generated:{name} -->", f"<!-- /generated:{name} -->"
-    place = re.compile(f"{re.escape(opening)}.*?{re.escape(closing)}", re.DOTALL)
-    filled, places = place.subn(lambda _: f"{opening}\n{table}\n{closing}", text)
-    if places != 1:
-        raise ValueError(f"one place for {name!r} is needed, {places} were found")
-    return filled
+    return table(rows)
 
 
 def main() -> None:
     """Writes the README's tables in place."""
     text = README.read_text(encoding="utf-8")
-    README.write_text(fill(text, "storytellers", storytellers()), encoding="utf-8")
+    README.write_text(put(text, "storytellers", storytellers()), encoding="utf-8")
 
 
 if __name__ == "__main__":

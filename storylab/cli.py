@@ -1,19 +1,17 @@
-"""The command line: `python -m storylab models | tell | score | download | exhibit`."""
+"""The command line: `python -m storylab models | tell | score | cloze | evaluate | download | exhibit`."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from storylab import __version__
 from storylab.decoding import OPTIONS, PRESETS, Settings, check_opening, check_seed
 from storylab.decoding.settings import option_help
 from storylab.errors import StoryLabError
+from storylab.evaluation.cli import add_commands as add_evaluation_commands
+from storylab.shell import Arguments, add_json, add_model, print_json
 from storylab.storytellers import Piece, describe, load
-
-Arguments = argparse.Namespace
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,12 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     models = commands.add_parser("models", help="list the storytellers and their states")
-    models.add_argument("--json", action="store_true", help="as JSON")
+    add_json(models)
     models.set_defaults(command=_models)
 
     tell = commands.add_parser("tell", help="tell a story from its first sentence")
     tell.add_argument("opening", nargs="?", help="the first sentence, 1 to 300 characters")
-    _add_model(tell)
+    add_model(tell)
     tell.add_argument("--seed", type=int, help="0 to 4294967295; drawn and reported where left out")
     tell.add_argument("--preset", default="default", choices=PRESETS, help="settings by name")
     meanings = option_help()
@@ -55,15 +53,10 @@ def _parser() -> argparse.ArgumentParser:
         text = f"{meanings[name]} Default: {option.default}.".replace("%", "%%")
         tell.add_argument("--" + name.replace("_", "-"), help=text, **choices)
     tell.add_argument("--openings", metavar="FILE", help="a text file with an opening a line, each told")
-    tell.add_argument("--json", action="store_true", help="as JSON")
+    add_json(tell)
     tell.set_defaults(command=_tell)
 
-    score = commands.add_parser("score", help="measure perplexity per word on stories")
-    _add_model(score)
-    score.add_argument("--data", required=True, metavar="STORIES.csv", help="a CSV, or hub:OWNER/NAME")
-    score.add_argument("--limit", type=int, help="the first so many stories only")
-    score.add_argument("--json", action="store_true", help="as JSON")
-    score.set_defaults(command=_score)
+    add_evaluation_commands(commands)
 
     download = commands.add_parser("download", help="fetch a storyteller's weights")
     download.add_argument("name", metavar="NAME", help="a storyteller's name, or hub:OWNER/NAME")
@@ -71,28 +64,15 @@ def _parser() -> argparse.ArgumentParser:
 
     exhibit = commands.add_parser("exhibit", help="repeat one of the course report's findings")
     exhibit.add_argument("name", metavar="NAME", help="repetition, finetuned, temperature or overfit")
-    exhibit.add_argument("--json", action="store_true", help="as JSON")
+    add_json(exhibit)
     exhibit.set_defaults(command=_exhibit)
     return parser
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model", required=True, metavar="NAME", help="a storyteller's name, a folder, or hub:OWNER/NAME"
-    )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
-    parser.add_argument("--dtype", default="fp32", choices=("fp32", "bf16"), help="default: fp32")
-
-
-def _print_json(value: Any) -> None:
-    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    print(json.dumps(value, indent=2, ensure_ascii=not unicode))
 
 
 def _models(options: Arguments) -> None:
     rows = describe()
     if options.json:
-        return _print_json(rows)
+        return print_json(rows)
     for row in rows:
         size = f"{row['parameters'] / 1e6:.1f}M" if row["parameters"] else "-"
         print(f"{row['name']:<22}{row['state']:<14}{size:>8}  {row['title']}")
@@ -122,7 +102,7 @@ def _tell(options: Arguments) -> None:
                 shown = ""
         print(f"\n[{piece.model}, seed {piece.seed}, ended by {piece.ended_by}, {piece.tokens_per_second} tokens/s]")
     if options.json:
-        _print_json(tellings if options.openings is not None else tellings[0])
+        print_json(tellings if options.openings is not None else tellings[0])
 
 
 def _read_openings(path: str) -> list[str]:
@@ -134,23 +114,6 @@ def _read_openings(path: str) -> list[str]:
     if not openings:
         raise StoryLabError(f"{path} has no openings")
     return openings
-
-
-def _score(options: Arguments) -> None:
-    from storylab.stories import read_stories
-
-    stories = read_stories(options.data, limit=options.limit)
-    storyteller = load(options.model, device=options.device, dtype=options.dtype)
-    from storylab.evaluation.score import score  # imports torch, after what can fail quickly
-
-    result = score(storyteller, stories)
-    if options.json:
-        return _print_json(result.to_dict())
-    low, high = result.interval
-    print(
-        f"{result.model}: {result.perplexity_per_word:.2f} per word (95% interval {low:.2f} to {high:.2f}), "
-        f"{result.perplexity_per_token:.2f} per token, {result.stories} stories"
-    )
 
 
 def _download(options: Arguments) -> None:
@@ -179,7 +142,7 @@ def _exhibit(options: Arguments) -> None:
 
     exhibit = show(options.name)
     if options.json:
-        return _print_json(exhibit.to_dict())
+        return print_json(exhibit.to_dict())
     print(f"{exhibit.title}\n{exhibit.finding}")
     for shown in exhibit.shown:
         print(f"\n[{shown.label}]\n{shown.telling.opening} {shown.telling.text}")

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from docs import tables
+from storylab.markdown import put
 
 PINNED = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)(\[[a-z,]+\])?==(?P<version>[0-9][0-9A-Za-z.]*)")
 
@@ -98,10 +99,4 @@ def test_no_file_of_the_package_is_longer_than_the_readme_says(root, readme):
 
 def test_table_of_storytellers_is_what_the_program_writes(readme):
     # `make docs` writes it again.
-    assert tables.fill(readme, "storytellers", tables.storytellers()) == readme
-
-
-@pytest.mark.parametrize("text", ["", "<!-- generated:a -->\n<!-- /generated:a -->\n" * 2])
-def test_a_table_needs_exactly_one_place(text):
-    with pytest.raises(ValueError, match="one place for 'a' is needed"):
-        tables.fill(text, "a", "table")
+    assert put(readme, "storytellers", tables.storytellers()) == readme

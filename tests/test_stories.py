@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from storylab import stories as module
+from storylab import rows as module
 from storylab.errors import StoryLabError
 from storylab.stories import (
     Splits,
@@ -143,6 +143,27 @@ def test_limit_stops_before_what_comes_after(write):
 
 def test_limit_beyond_the_end_reads_all(write):
     assert len(read_stories(write(f"{HEADER}\nh1,,{','.join(HEN)}\n"), limit=99)) == 1
+
+
+def test_bad_rows_may_be_left_out_and_are_named_in_order(write):
+    good, other = ",".join(("1", "", *HEN)), ",".join(("6", "", *OWL))
+    rows = [good, "2,,only,four,fields", "3,,One.,,Three.,Four.,Five.", '4,,a "b" c,"d" e,,,', "5,,\0,b,c,d,e", other]
+    errors = []
+    stories = read_stories(write("\n".join([HEADER, *rows])), on_bad_row=lambda error: errors.append(str(error)))
+    assert [story.sentences for story in stories] == [HEN, OWL]
+    assert [error.split(", ")[1].split(" ")[:2] for error in errors] == [["row", number] for number in "2345"]
+
+
+def test_left_out_rows_do_not_count_for_the_limit(write):
+    text = "\n".join([HEADER, "1,,too few", ",".join(("2", "", *HEN)), "3,,too few"])
+    errors = []
+    assert len(read_stories(write(text), limit=1, on_bad_row=errors.append)) == 1
+    assert len(errors) == 1
+
+
+def test_a_bad_header_is_refused_even_where_rows_may_be_bad(write):
+    with pytest.raises(StoryLabError, match="missing column sentence5"):
+        read_stories(write("sentence1,sentence2,sentence3,sentence4\na,b,c,d"), on_bad_row=lambda error: None)
 
 
 @pytest.mark.parametrize("limit", [0, -1, True, 2.0, "3"])
@@ -325,6 +346,19 @@ def test_nul_character(write):
 def test_quote_left_open(write):
     path = write(f'{HEADER}\nh1,,{",".join(HEN)}\no1,,"One.,Two.,Three.,Four.,Five.\nh2,,{",".join(HEN)}\n')
     assert message(path) == (", row 2 (line 3): not a sound CSV row (unexpected end of data); is a quote left open?")
+
+
+@pytest.mark.parametrize("sound_behind", [1, 3])
+def test_quote_left_open_costs_its_own_row_and_no_other(write, sound_behind):
+    sound = [f"h{number},,{','.join(HEN)}" for number in range(sound_behind)]
+    broken = ['o1,,"One.,Two.,Three.,Four.,Five.', *sound, 'o2,,One.,Two.,Three.,Four.,Five."']
+    errors = []
+    stories = read_stories(
+        write("\n".join([HEADER, *broken, *sound])), on_bad_row=lambda error: errors.append(str(error))
+    )
+    assert [story.sentences[0] for story in stories].count(HEN[0]) == 2 * sound_behind
+    assert "row 1 (line 2)" in errors[0] and "line 3" not in " ".join(errors)
+    assert f"(line {3 + sound_behind})" in " ".join(errors) or len(errors) == 1
 
 
 def test_text_after_a_closing_quote(write):

@@ -14,7 +14,8 @@ from storylab.errors import StoryLabError
 from storylab.evaluation.intervals import bootstrap_interval
 from storylab.evaluation.score import label_losses
 from storylab.framing import IGNORED, Framing, encode_stories
-from storylab.stories import SENTENCES, Row, Story, read_rows
+from storylab.rows import Row, check_limit, read_rows
+from storylab.stories import SENTENCES, Story
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
@@ -76,6 +77,7 @@ def read_cloze(source: str | Path, *, split: str = "test", limit: int | None = N
     Raises:
         StoryLabError: The source can't be read or a row is no item; names file, row and column.
     """
+    check_limit(limit, "items")
     rows = read_rows(source, (*CONTEXT, *ENDINGS, ANSWER), aliases=ALIASES, what="items", split=split)
     return list(map(_item, islice(rows, limit)))
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from storylab.errors import StoryLabError
 from storylab.storytellers.sources import PROJECT, Source, parse_source
-from storylab.storytellers.weights import CheckpointState, inspect_checkpoint, recipe_base
-from storylab.training.base import read_base, weights_hash
+from storylab.storytellers.weights import CheckpointState, inspect_checkpoint, told_by_recipe
+from storylab.training.base import require_base
 
 CHECKPOINTS = PROJECT / "checkpoints"
 KINDS = ("encoder", "seq2seq", "causal")
@@ -70,10 +70,14 @@ def _listed(path: Path) -> tuple[Entry, ...]:
     return entries
 
 
+def listed() -> list[Entry]:
+    """The entries of the catalogue file."""
+    return list(_listed(CATALOGUE))
+
+
 def catalogue() -> list[Entry]:
     """The entries of the catalogue file, then every other folder under `checkpoints/` that holds a model."""
-    listed = list(_listed(CATALOGUE))
-    return listed + list(_unlisted({entry.folder for entry in listed}))
+    return listed() + list(_unlisted({entry.folder for entry in listed()}))
 
 
 def _unlisted(known: set[Path]) -> Iterator[Entry]:
@@ -84,7 +88,8 @@ def _unlisted(known: set[Path]) -> Iterator[Entry]:
             state = inspect_checkpoint(folder)
             title = state.title or folder.name
             source = f"checkpoints/{folder.name}"
-            yield Entry(folder.name, title, state.kind or "causal", source, state.base or recipe_base(folder))
+            base = state.base or told_by_recipe(folder / "recipe.toml", "base")  # also where all weights were trained
+            yield Entry(folder.name, title, state.kind or "causal", source, base)
 
 
 def find(name: str) -> Entry:
@@ -133,7 +138,7 @@ def base_of(entry: Entry) -> Entry | None:
 def state_of(entry: Entry) -> CheckpointState:
     """The state of a storyteller; one whose trained tensors wait for their base is in the base's state."""
     own = entry.weights.look()
-    if own.state == "untrained" and (takes := _training_time(entry.name)):
+    if own.state == "untrained" and (takes := told_by_recipe(PROJECT / "train" / f"{entry.name}.toml", "takes")):
         return replace(own, reason=f"{own.reason} ({takes})")
     if own.state != "ready" or not own.base:
         return own
@@ -146,21 +151,10 @@ def state_of(entry: Entry) -> CheckpointState:
         reason = f"its base {base.name} is {under.state}: {under.reason}"
         return replace(own, state=under.state, reason=reason, parameters=under.parameters)
     try:
-        needed, found = read_base(entry.folder).sha256, weights_hash(base.folder)
+        require_base(entry.folder, base.folder)
     except StoryLabError as error:
         return replace(own, state="broken", reason=str(error))
-    if needed != found:
-        reason = f"it belongs on a {base.name} with SHA-256 {needed}, the one here has {found}"
-        return replace(own, state="broken", reason=reason)
     return replace(own, parameters=under.parameters)
-
-
-def _training_time(name: str) -> str:
-    """How long a recipe says that it takes; empty where there is none or it doesn't say."""
-    try:
-        return str(tomllib.loads((PROJECT / "train" / f"{name}.toml").read_text(encoding="utf-8")).get("takes", ""))
-    except (OSError, ValueError):
-        return ""  # a courtesy, no condition
 
 
 def fetch(

@@ -24,8 +24,9 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 class Storyteller:
     """Tells stories with one model; any number of tellings may run at once, in threads."""
 
-    def __init__(self, name: str, title: str, kind: Kind):
-        self.name, self.title, self.kind = name, title, kind
+    def __init__(self, name: str, title: str, kind: Kind, folder: Path | None = None):
+        """Make one of a model that was opened from a checkpoint's folder, or lives in memory alone."""
+        self.name, self.title, self.kind, self.folder = name, title, kind, folder
         self.tokenizer = kind.tokenizer
         # Tokens that are no text and not the end: never told, however wild the settings.
         self._mute = [i for i in self.tokenizer.all_special_ids if i != kind.end]
@@ -53,7 +54,7 @@ class Storyteller:
             if base_folder:
                 lay_over(model, base_folder, folder)
             model = _move(model, device).eval().requires_grad_(False)
-            return cls(name, title, KINDS[kind](model, load_tokenizer(folder)))
+            return cls(name, title, KINDS[kind](model, load_tokenizer(folder)), folder)
         except StoryLabError as error:
             raise StoryLabError(f"{name} can't be loaded: {error}") from None
 

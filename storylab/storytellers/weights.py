@@ -4,6 +4,7 @@ import json
 import struct
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from pathlib import Path
 
@@ -43,11 +44,11 @@ def inspect_checkpoint(folder: Path) -> CheckpointState:
         if not isinstance(model_type, str):
             raise StoryLabError(f"{folder.name}/config.json names no model_type")
         kind = KINDS.get(model_type, "causal")
-        title = _title(folder / "recipe.toml")
+        title = told_by_recipe(folder / "recipe.toml", "title")
         base = read_base(folder)
         on = base.name if base else ""
         parameters = count_parameters(folder / (TRAINED if base else "model.safetensors"))
-        _read_json(folder / "tokenizer.json")
+        _check_tokenizer(folder / "tokenizer.json")
     except StoryLabError as error:
         return CheckpointState("broken", str(error), kind, title, parameters, on)
     return CheckpointState("ready", "", kind, title, parameters, on)
@@ -87,6 +88,20 @@ def count_parameters(path: Path) -> int:
     return parameters
 
 
+def _check_tokenizer(path: Path) -> None:
+    """Refuse a tokenizer that is no JSON object. It is large, and every Tell looks, so it is read once as it stands."""
+    if path.is_file():
+        about = path.stat()
+        _check_as_of(path, about.st_mtime_ns, about.st_size)
+    else:
+        _read_json(path)  # which says what is wrong
+
+
+@cache
+def _check_as_of(path: Path, modified: int, size: int) -> None:
+    _read_json(path)
+
+
 def _read_json(path: Path) -> dict:
     name = f"{path.parent.name}/{path.name}"
     try:
@@ -100,17 +115,9 @@ def _read_json(path: Path) -> dict:
     return value
 
 
-def recipe_base(folder: Path) -> str:
-    """The base that a checkpoint's recipe names, also where all of its weights were trained; empty where none."""
-    return _from_recipe(folder / "recipe.toml", "base")
-
-
-def _title(recipe: Path) -> str:
-    return _from_recipe(recipe, "title")
-
-
-def _from_recipe(recipe: Path, key: str) -> str:
+def told_by_recipe(recipe: Path, key: str) -> str:
+    """What a recipe file says under a key; empty where it says nothing or can't be read: a courtesy, no condition."""
     try:
         return str(tomllib.loads(recipe.read_text(encoding="utf-8")).get(key, ""))
     except (OSError, ValueError):
-        return ""  # a courtesy, no condition
+        return ""

@@ -40,11 +40,7 @@ def weights_hash(folder: Path) -> str:
             if not isinstance(stated, str):
                 raise ValueError("source.json states no SHA-256")
             return stated
-        weights = (folder / "model.safetensors").resolve()
-        if weights.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", weights.name):
-            return weights.name  # the Hub's cache names large files by their SHA-256, compared when they came
-        about = weights.stat()
-        return _file_hash(weights, about.st_mtime_ns, about.st_size)
+        return _sha256(folder / "model.safetensors")
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StoryLabError(f"the weights in {folder.name} can't be read: {reason}") from None
@@ -58,14 +54,33 @@ def start_hash(folder: Path) -> str:
     """
     weights = folder / (TRAINED if read_base(folder) else "model.safetensors")
     try:
-        about = weights.stat()
-        return _file_hash(weights.resolve(), about.st_mtime_ns, about.st_size)
+        return _sha256(weights)
     except OSError as error:
         raise StoryLabError(f"{folder.name}/{weights.name} can't be read: {error.strerror}") from None
 
 
+def checkpoint_hashes(folder: Path) -> dict[str, str]:
+    """What tells a checkpoint's weights from all others: `sha256`, and over a base `base_sha256`.
+
+    Raises:
+        StoryLabError: They can't be read.
+    """
+    base = read_base(folder)
+    if base:
+        return {"sha256": start_hash(folder), "base_sha256": base.sha256}
+    return {"sha256": weights_hash(folder)}
+
+
+def _sha256(path: Path) -> str:
+    path = path.resolve()
+    if path.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", path.name):
+        return path.name  # the Hub's cache names large files by their SHA-256, compared when they came
+    about = path.stat()
+    return _sha256_as_of(path, about.st_mtime_ns, about.st_size)
+
+
 @cache
-def _file_hash(path: Path, modified: int, size: int) -> str:
+def _sha256_as_of(path: Path, modified: int, size: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -87,4 +102,20 @@ def read_base(folder: Path) -> Base | None:
             raise ValueError
     except (OSError, ValueError, TypeError, RecursionError):
         raise StoryLabError(f"{folder.name}/{BASE} can't be read") from None
+    return base
+
+
+def require_base(folder: Path, base_folder: Path) -> Base:
+    """The base that a checkpoint folder belongs on, once the weights in a base's folder are found to be it.
+
+    Raises:
+        StoryLabError: `base.json` is missing or damaged, or states another SHA-256; the message has both.
+    """
+    base = read_base(folder)
+    if base is None:
+        raise StoryLabError(f"{folder.name}/{BASE} is missing")
+    if (found := weights_hash(base_folder)) != base.sha256:
+        raise StoryLabError(
+            f"{folder.name} belongs on {base.name} with SHA-256 {base.sha256}, not on weights with SHA-256 {found}"
+        )
     return base

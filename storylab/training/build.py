@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -18,7 +19,7 @@ from storylab.models import EncoderConfig, EncoderStoryteller, Seq2SeqConfig, Se
 from storylab.models.loading import load_model
 from storylab.training.base import read_base
 from storylab.training.freezing import freeze
-from storylab.training.partial import lay_over
+from storylab.training.partial import LEFT, RIGHT, add_product, lay_over
 from storylab.training.recipe import Recipe
 
 ARCHITECTURES = {
@@ -117,23 +118,53 @@ def _shapes(model: PreTrainedModel) -> dict[str, torch.Size]:
     return {name: parameter.shape for name, parameter in model.named_parameters()}
 
 
-def finish(model: PreTrainedModel, base_folder: Path | None) -> tuple[PreTrainedModel, list[str]]:
-    """A trained model as it is stored, and what of it has to be.
+@torch.no_grad()
+def finish(model: PreTrainedModel, base_folder: Path | None) -> tuple[PreTrainedModel, dict[str, Tensor]]:
+    """A trained model as it comes back from where it is stored, and what of it has to be stored.
 
     Args:
-        model: Low-rank additions are merged into its weights.
+        model: In fp32; it is changed in place. What of it is stored is rounded to bf16, and computed with in fp32.
         base_folder: Where its base lies; None where it has none.
 
     Returns:
-        The model, and the names of the parameters that differ from the base's: all, where there is no base.
+        The model, low-rank additions merged, and the tensors to store in bf16, as `save_trained` takes them: the
+        parameters that differ from the base's (all, where there is no base), of low-rank additions the factors.
     """
-    if hasattr(model, "merge_and_unload"):
-        model = model.merge_and_unload()
-    if base_folder is None:
-        return model, [name for name, _ in model.named_parameters()]
-    base = dict(load_model(AutoModelForCausalLM, base_folder).named_parameters())
-    differs = lambda name, parameter: not torch.equal(parameter.detach().cpu(), base[name])  # noqa: E731
-    return model, [name for name, parameter in model.named_parameters() if differs(name, parameter)]
+    additions, model = take_additions(model)
+    base = dict(load_model(AutoModelForCausalLM, base_folder).named_parameters()) if base_folder else {}
+    tensors = {}
+    for name, parameter in model.named_parameters():
+        addition = additions.get(name)
+        same = name in base and torch.equal(parameter.cpu(), base[name])
+        if addition:
+            add_product(parameter, *addition)
+        if same and addition:
+            tensors |= {name + end: factor for end, factor in zip((LEFT, RIGHT), addition, strict=True)}
+        elif not same:
+            tensors[name] = parameter.to(torch.bfloat16)
+            parameter.copy_(tensors[name])
+    return model, tensors
+
+
+def take_additions(model: PreTrainedModel) -> tuple[dict[str, tuple[Tensor, Tensor]], PreTrainedModel]:
+    """The low-rank additions of a model, and the model without them.
+
+    Returns:
+        For each parameter with one, the factors left (rows, rank) and right (rank, columns) in bf16, peft's scale in
+        the left one; then the bare model.
+    """
+    additions: dict[str, tuple[Tensor, Tensor]] = {}
+    if not hasattr(model, "unload"):
+        return additions, model
+    for name, module in model.get_base_model().named_modules():
+        if hasattr(module, "lora_A"):
+            (adapter,) = module.lora_A
+            left = module.lora_B[adapter].weight.detach() * module.scaling[adapter]
+            right = module.lora_A[adapter].weight.detach()
+            if module.fan_in_fan_out:  # GPT-2's matrices are stored turned
+                left, right = right.T, left.T
+            additions[f"{name}.weight"] = (left.to(torch.bfloat16), right.to(torch.bfloat16))
+    return additions, model.unload()
 
 
 def _load(recipe: Recipe, folder: str | Path, model_class, model_type: str = "", shape=None) -> PreTrainedModel:

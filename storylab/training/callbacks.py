@@ -9,8 +9,8 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from storylab.errors import StoryLabError
+from storylab.files import write_atomically
 from storylab.tokenizers import encode, start_token
-from storylab.training.state import write_atomically
 
 
 class JsonLines:

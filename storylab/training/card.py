@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from torch import Tensor
 
 from storylab.training.data import Corpus
 from storylab.training.recipe import Recipe
@@ -19,16 +20,19 @@ class Outcome:
     recipe: Recipe
     corpus: Corpus
     parameters: int
-    trained: list[str]
-    """Names of the parameters that training changed."""
-    trained_parameters: int
-    """Numbers in them."""
+    trained: dict[str, Tensor]
+    """What training made, by name: parameters, or factors of what is added to them."""
     base_folder: Path | None
     """Where the recipe's base lies."""
     progress: Progress
     hardware: str
     perplexities: dict[str, float | None]
     """Per word, of the weights kept, on each side that was not learnt; None where a side has no stories."""
+
+    @property
+    def trained_parameters(self) -> int:
+        """Numbers that training made."""
+        return sum(tensor.numel() for tensor in self.trained.values())
 
 
 DESCRIPTIONS = {

@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +12,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from storylab.training.card import Outcome, model_card
 from storylab.training.partial import save_trained
 from storylab.training.recipe import Recipe
-
-
-@torch.no_grad()
-def round_weights(model: PreTrainedModel, names: Iterable[str]) -> None:
-    """Round some parameters to bf16, as they will be stored, and go on computing in fp32."""
-    for name in names:
-        parameter = model.get_parameter(name)
-        parameter.copy_(parameter.to(torch.bfloat16))
 
 
 def without_places(recipe: Recipe) -> Recipe:
@@ -50,10 +41,10 @@ def export(
         folder = Path(temporary) / "new"
         folder.mkdir()
         model.to(torch.bfloat16)
-        if outcome.base_folder and len(outcome.trained) < len(list(model.parameters())):
+        if outcome.base_folder and outcome.trained.keys() != dict(model.named_parameters()).keys():
             model.config.save_pretrained(folder)
             model.generation_config.save_pretrained(folder)
-            save_trained(model, outcome.trained, outcome.recipe.base, outcome.base_folder, folder)
+            save_trained(outcome.trained, outcome.recipe.base, outcome.base_folder, folder)
         else:
             model.save_pretrained(folder)
         for weights in folder.glob("*.safetensors"):

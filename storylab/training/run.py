@@ -21,7 +21,7 @@ from storylab.training.base import start_hash, weights_hash
 from storylab.training.build import build_model, check_shape, finish
 from storylab.training.callbacks import JsonLines, ProgressBar, Sampler
 from storylab.training.card import Outcome
-from storylab.training.checkpoint import export, round_weights, without_places
+from storylab.training.checkpoint import export, without_places
 from storylab.training.data import Corpus, StoryCorpus
 from storylab.training.loop import Record, steps_of, train
 from storylab.training.optimizers import make_optimizers
@@ -150,13 +150,11 @@ def run(
         if recipe.keep == "best":
             keeper.load_best()
         bare, trained = finish(bare, base_folder)
-        round_weights(bare, trained)
         outcome = Outcome(
             recipe=without_places(recipe),
             corpus=corpus,
             parameters=sum(parameter.numel() for parameter in bare.parameters()),
             trained=trained,
-            trained_parameters=sum(bare.get_parameter(name).numel() for name in trained),
             base_folder=base_folder,
             progress=progress,
             hardware=describe_hardware(accelerator),

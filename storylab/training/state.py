@@ -1,6 +1,5 @@
 """What a training needs to go on after `kill -9`: saved whole or not at all."""
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from storylab.errors import StoryLabError
+from storylab.files import write_atomically
 
 
 @dataclass
@@ -31,19 +31,6 @@ class Progress:
     """Loss since the last line of the log, summed over label tokens."""
     recent_labels: int = 0
     """Those label tokens."""
-
-
-def write_atomically(path: Path, write) -> None:
-    """Call `write(temporary path)`, then put the file in place in one move, so that no half file shows."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Keeper:

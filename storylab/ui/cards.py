@@ -6,16 +6,16 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from storylab.decoding import split_sentences
+from storylab.decoding import find_pathologies, split_sentences
+from storylab.evaluation.one_story import StoryFigures, story_figures
 from storylab.storytellers import Telling
-from storylab.ui.texts import text
+from storylab.ui.texts import Say
 from storylab.ui.visits import Run
 
 EDGES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255", "#999999")
@@ -28,60 +28,61 @@ SCRIPT = Path(__file__).with_name("card.js").read_text(encoding="utf-8")
 class Card:
     """The card of one storyteller in its states; each method returns HTML."""
 
-    def __init__(self, row: Mapping[str, Any], number: int):
+    def __init__(self, row: Mapping[str, Any], number: int, say: Say, teller: Mapping[str, Any] | None = None):
         """Make the card of a storyteller.
 
         Args:
             row: Its description, as `describe()` gives it.
             number: Its place in the catalogue, from 0, which decides on its colour.
+            say: Its language.
+            teller: The description of the storyteller that tells in its place; None where it tells itself.
         """
-        self.name, self.title, self.kind = row["name"], row["title"], row["kind"]
+        self.name, self.kind, self.say = row["name"], row["kind"], say
+        self.title = title(row, say)
         self.edge = EDGES[number % len(EDGES)]
         parameters = row["parameters"]
-        self.size = text("size", name=self.name, parameters=parameters / 1e6) if parameters else self.name
-        self.stands_in = ""
-        """The title of the storyteller that tells in its place; empty where it tells itself."""
-
-    def told_by(self, title: str) -> Card:
-        """The same card, saying that another storyteller, of that title, tells in this one's place."""
-        card = copy.copy(self)
-        card.stands_in = title
-        return card
+        self.size = say("size", name=self.name, parameters=parameters / 1e6) if parameters else self.name
+        self.stands_in = title(teller, say) if teller else ""
 
     def idle(self) -> str:
         """Nothing told yet: what kind of storyteller it is."""
-        return self._html("idle", _paragraph(text(f"kind_{self.kind}")))
+        return self._html("idle", _paragraph(self.say(f"kind_{self.kind}")))
 
     def waiting(self, run: Run) -> str:
         """Asked to tell, nothing told yet."""
-        body = _story(run.opening, []) + _paragraph(text("waiting"))
+        body = _story(run.opening, []) + _paragraph(self.say("waiting"))
         return self._html("waiting", body, {"seed": run.seed})
 
     def telling(self, run: Run, told: str, tokens: int) -> str:
-        """In the midst of a story: the text told so far, and how many tokens it has."""
-        body = _story(run.opening, split_sentences(told))
+        """In the midst of a story: the text told so far, its faults, and how many tokens it has."""
+        story = split_sentences(told)
+        faults = find_pathologies(run.opening, story, None, run.settings.sentences)
+        body = _story(run.opening, story) + self._faults((fault.code, fault.message) for fault in faults)
         return self._html("telling", body, {"seed": run.seed, "tokens": tokens})
 
-    def told(self, telling: Telling) -> str:
-        """At the end of a story."""
+    def told(self, telling: Telling, log_probability: float | None = None) -> str:
+        """At the end of a story; `log_probability` is that of its tokens, summed."""
         body = _story(telling.opening, telling.story)
+        body += self._faults((fault["code"], fault["message"]) for fault in telling.pathologies)
+        if telling.story:
+            body += self._figures(story_figures(telling.opening, telling.story, log_probability))
         if not telling.story and telling.ended_by != "stopped":
-            body += _paragraph(text("empty_story"))
+            body += _paragraph(self.say("empty_story"))
         facts = {"seed": telling.seed, "tokens": telling.tokens}
         if telling.tokens:
-            facts["first"] = text("milliseconds", value=telling.seconds_to_first_token * 1000)
-            facts["speed"] = text("tokens_per_second", value=telling.tokens_per_second)
-        facts["ended"] = text(f"ended_{telling.ended_by}", sentences=len(telling.story))
-        return self._html("told", body, facts, _tools(copy=bool(telling.story)))
+            facts["first"] = self.say("milliseconds", value=telling.seconds_to_first_token * 1000)
+            facts["speed"] = self.say("tokens_per_second", value=telling.tokens_per_second)
+        facts["ended"] = self.say(f"ended_{telling.ended_by}", sentences=len(telling.story))
+        return self._html("told", body, facts, self._tools(copy=bool(telling.story)))
 
     def failed(self, run: Run, reason: str) -> str:
         """Something kept the storyteller from telling; the reason is one line."""
-        body = _story(run.opening, []) + _paragraph(text("failed", reason=reason), role="alert")
-        return self._html("failed", body, {"seed": run.seed}, _tools(copy=False))
+        body = _story(run.opening, []) + _paragraph(self.say("failed", reason=reason), role="alert")
+        return self._html("failed", body, {"seed": run.seed}, self._tools(copy=False))
 
     def _html(self, state: str, body: str, facts: Mapping[str, object] | None = None, tools: str = "") -> str:
         if self.stands_in:
-            note = text("stands_in", wanted=self.title, teller=self.stands_in)
+            note = self.say("stands_in", wanted=self.title, teller=self.stands_in)
             body = f'<p class="stands-in" role="note">{escape(note)}</p>{body}'
         busy = "true" if state in ("waiting", "telling") else "false"
         return (
@@ -89,33 +90,83 @@ class Card:
             f' aria-busy="{busy}" aria-label="{escape(self.title)}">'
             f"<header><h2>{escape(self.title)}</h2><p>{escape(self.size)}</p></header>"
             f'<div class="body">{body}</div>'
-            f'<footer>{_facts(facts or {})}<div class="tools">{tools}</div></footer></article>'
+            f'<footer>{self._facts(facts or {})}<div class="tools">{tools}</div></footer></article>'
         )
 
+    def _faults(self, faults: Iterable[tuple[str, str]]) -> str:
+        """What is wrong with a story, by name, with a sentence on why and what helps."""
+        items = (
+            f"<li><b>{escape(self.say(f'fault_{code}'))}</b> {escape(self.say.or_else(f'why_{code}', message))}</li>"
+            for code, message in faults
+        )
+        return f'<ul class="faults">{"".join(items)}</ul>'
 
-def not_ready(rows: Iterable[Mapping[str, Any]]) -> str:
+    def _figures(self, figures: StoryFigures) -> str:
+        """The measures of a story; what each means shows itself where the pointer rests."""
+        shown = {
+            "words": str(figures.words),
+            "distinct": _share(figures.distinct_2),
+            "repeated": str(figures.repeated),
+            "carried": _share(figures.carried_on),
+            "surprise": "" if figures.perplexity_per_word is None else f"{figures.perplexity_per_word:.3g}",
+        }
+        items = (
+            f'<div title="{escape(self.say(f"figure_{name}_about"))}"><dt>{escape(self.say(f"figure_{name}"))}</dt>'
+            f"<dd>{escape(value or self.say('none'))}</dd></div>"
+            for name, value in shown.items()
+        )
+        return f'<dl class="measures">{"".join(items)}</dl>'
+
+    def _facts(self, facts: Mapping[str, object]) -> str:
+        items = (
+            f"<div><dt>{escape(self.say(f'fact_{name}'))}</dt>"
+            f"<dd>{escape(str(facts.get(name, self.say('none'))))}</dd></div>"
+            for name in ("seed", "first", "speed", "tokens", "ended")
+        )
+        return f"<dl>{''.join(items)}</dl>"
+
+    def _tools(self, copy: bool) -> str:
+        done = f' data-done="{escape(self.say("copied"))}"'
+        return (self._button("copy", done) if copy else "") + self._button("retry")
+
+    def _button(self, name: str, attributes: str = "") -> str:
+        hint = escape(self.say(f"{name}_hint"))
+        words = escape(self.say(name))
+        return f'<button type="button" data-do="{name}" title="{hint}"{attributes}>{words}</button>'
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.0f}%"
+
+
+def title(row: Mapping[str, Any], say: Say) -> str:
+    """What a storyteller is called: in the catalogue's words where the language has none."""
+    return say.or_else(f"title_{row['name']}", row["title"])
+
+
+def not_ready(rows: Iterable[Mapping[str, Any]], say: Say) -> str:
     """The storytellers that can't tell, each with its state and the reason, as HTML; empty where all can."""
-    return _lines(row for row in rows if row["state"] != "ready")
+    return _lines((row for row in rows if row["state"] != "ready"), say)
 
 
-def download(row: Mapping[str, Any]) -> str:
+def download(row: Mapping[str, Any], say: Say) -> str:
     """A storyteller that can be downloaded, with its state and why, as HTML."""
-    return _lines([row])
+    return _lines([row], say)
 
 
-def downloading(title: str, done: int, total: int) -> str:
+def downloading(row: Mapping[str, Any], done: int, total: int, say: Say) -> str:
     """A download under way, as HTML: a bar that fills up."""
     share = f'value="{done}" max="{total}"' if total else ""
     stage = "begins" if not total else "goes_on" if done < total else "is_here"
-    words = text(f"download_{stage}", title=title, done=done / 1e6, total=total / 1e6)
+    words = say(f"download_{stage}", title=title(row, say), done=done / 1e6, total=total / 1e6)
     return f'<p class="downloading" role="status">{escape(words)} <progress {share}></progress></p>'
 
 
-def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+def _lines(rows: Iterable[Mapping[str, Any]], say: Say) -> str:
     items = []
     for row in rows:
-        state = text(f"state_{row['state']}")
-        items.append(f"<li><b>{escape(row['title'])}</b> <i>{escape(state)}</i> {escape(row['reason'])}</li>")
+        state = say(f"state_{row['state']}")
+        items.append(f"<li><b>{escape(title(row, say))}</b> <i>{escape(state)}</i> {escape(row['reason'])}</li>")
     return f'<ul class="not-ready">{"".join(items)}</ul>' if items else ""
 
 
@@ -133,21 +184,3 @@ def _story(opening: str, sentences: Iterable[str]) -> str:
 
 def _paragraph(words: str, role: str = "") -> str:
     return f'<p role="{role}">{escape(words)}</p>' if role else f"<p>{escape(words)}</p>"
-
-
-def _facts(facts: Mapping[str, object]) -> str:
-    items = (
-        f"<div><dt>{escape(text(f'fact_{name}'))}</dt><dd>{escape(str(facts.get(name, text('none'))))}</dd></div>"
-        for name in ("seed", "first", "speed", "tokens", "ended")
-    )
-    return f"<dl>{''.join(items)}</dl>"
-
-
-def _tools(copy: bool) -> str:
-    done = f' data-done="{escape(text("copied"))}"'
-    return (_button("copy", done) if copy else "") + _button("retry")
-
-
-def _button(name: str, attributes: str = "") -> str:
-    hint = escape(text(f"{name}_hint"))
-    return f'<button type="button" data-do="{name}" title="{hint}"{attributes}>{escape(text(name))}</button>'

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import gradio as gr
 
-from storylab.decoding import check_opening
+from storylab.decoding import PRESETS, check_opening
 from storylab.errors import StoryLabError
 from storylab.storytellers import describe
 from storylab.storytellers.stand_in import stand_in
 from storylab.ui import cards
-from storylab.ui.cards import Card
 from storylab.ui.controls import AT_ONCE, OWN, Controls
 from storylab.ui.downloads import Download
 from storylab.ui.links import Link, read_link
 from storylab.ui.slot import Slot
-from storylab.ui.texts import EXAMPLES, text
+from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
 from storylab.ui.visits import Run, Visits
 
 AT_FIRST = 4
@@ -29,7 +28,7 @@ SHOW_CARDS = """() => setTimeout(() => document.querySelector(".card[aria-busy=t
 class CompareTab:
     """The tab's components and what happens between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: Labels) -> None:
         rows = describe()
         self.visits = Visits()
         ready = _names(rows, "ready")[:AT_FIRST]
@@ -37,36 +36,34 @@ class CompareTab:
             with gr.Row(elem_id="ask-line"):
                 self.opening = gr.Textbox(
                     next(iter(EXAMPLES.values())),
-                    label=text("opening"),
-                    placeholder=text("opening_hint"),
+                    label=label("opening"),
+                    placeholder=label("opening_hint"),
                     lines=1,
                     max_lines=4,
                     elem_id="opening",
                     html_attributes=gr.InputHTMLAttributes(lang="en", enterkeyhint="go", autocomplete="off"),
                 )
                 with gr.Row(elem_id="actions"):
-                    self.tell = gr.Button(text("tell"), variant="primary", elem_id="tell")
-                    self.stop = gr.Button(text("stop"), variant="secondary", elem_id="stop")
+                    self.tell = gr.Button(label("tell"), variant="primary", elem_id="tell")
+                    self.stop = gr.Button(label("stop"), variant="secondary", elem_id="stop")
             self.problem = gr.HTML("", elem_id="problem", apply_default_css=False)
             with gr.Row(elem_id="examples"):
-                gr.HTML(text("examples"), elem_classes="quiet", apply_default_css=False)
+                gr.HTML(label("examples"), elem_classes="quiet", apply_default_css=False)
                 for name, opening in EXAMPLES.items():
-                    chip = gr.Button(name, size="sm", elem_classes="chip")
+                    chip = gr.Button(label(f"example_{name}"), size="sm", elem_classes="chip")
                     chip.click(lambda opening=opening: opening, outputs=self.opening, **AT_ONCE)
             self.chosen = gr.CheckboxGroup(
-                _choices(rows), value=ready, label=text("storytellers"), elem_id="storytellers"
+                _labelled(rows, label), value=ready, label=label("storytellers"), elem_id="storytellers"
             )
             self.not_ready = gr.HTML(elem_id="not-ready", apply_default_css=False)
             with gr.Column(elem_id="downloads"):
-                self.downloads = {row["name"]: Download(row) for row in rows if row["source"].startswith(REMOTE)}
-            self.not_ready.value = self._not_ready(rows)
-            self.controls = Controls()
-        titles = {row["name"]: row["title"] for row in rows}
+                self.downloads = {row["name"]: Download(row, label) for row in rows if row["source"].startswith(REMOTE)}
+            self.not_ready.value = label.made(lambda say: self._not_ready(rows, say))
+            gr.HTML(label("keys"), elem_id="keys", elem_classes="quiet", apply_default_css=False)
+            self.controls = Controls(label)
+        by_name = {row["name"]: row for row in rows}
         with gr.Row(elem_id="cards"):
-            self.slots = {
-                row["name"]: Slot(Card(row, number), self.visits, titles, visible=row["name"] in ready)
-                for number, row in enumerate(rows)
-            }
+            self.slots = {name: Slot(name, by_name, self.visits, label, visible=name in ready) for name in by_name}
         self._wire()
 
     def _wire(self) -> None:
@@ -92,18 +89,17 @@ class CompareTab:
         lines = [output for download in self.downloads.values() for output in download.outputs]
         return [self.chosen, self.not_ready, *lines]
 
+    @property
+    def arriving(self) -> dict[gr.components.Component | gr.Row, tuple[str, ...]]:
+        """Components to which `_arrive` gives texts, and the properties that hold them."""
+        return dict.fromkeys(self._looks, ("value", "choices")) | {self.controls.preset: ("info",)}
+
     def open_link(self, page: gr.Blocks) -> None:
         """Fill the fields from the page's address, and look at the storytellers anew, when it is opened."""
         controls = self.controls
         page.load(
             self._arrive,
-            outputs=[
-                self.problem,
-                *self._looks,
-                self.opening,
-                controls.seed,
-                *controls.settings_fields,
-            ],
+            outputs=[self.problem, *self._looks, self.opening, controls.seed, *controls.settings_fields],
             **AT_ONCE,
         )
         page.unload(self._leave)
@@ -111,17 +107,18 @@ class CompareTab:
     # What happens. `request` is filled in by gradio; its session hash is the visitor.
 
     def _ask(self, request: gr.Request, opening: str, chosen: list[str], *values: float) -> list:
+        say = speaker(request)
         try:
             opening = check_opening(opening)
             seed, settings = self.controls.read(*values)
             if not chosen:
-                raise StoryLabError(text("problem_choose"))
+                raise StoryLabError(say("problem_choose"))
         except StoryLabError as error:
             return [cards.problem(str(error)), *(gr.skip() for _ in self.slots)]
         rows = describe()
         runs = {name: Run(name, opening, settings, seed, stand_in(name, rows) or "") for name in chosen}
         self.visits.start(request.session_hash, runs.values())
-        return ["", *(slot.waiting(runs[n]) if n in runs else gr.skip() for n, slot in self.slots.items())]
+        return ["", *(slot.waiting(runs[n], say) if n in runs else gr.skip() for n, slot in self.slots.items())]
 
     def _stop(self, request: gr.Request) -> None:
         self.visits.stop(request.session_hash)
@@ -132,39 +129,40 @@ class CompareTab:
     def _show(self, chosen: list[str]) -> list[dict]:
         return [gr.update(visible=name in chosen) for name in self.slots]
 
-    def _look(self, link: Link | None = None) -> list:
+    def _look(self, request: gr.Request, link: Link | None = None) -> list:
         """New values for `_looks`: who is there by now; what is chosen stays, but for what a link asks for."""
-        rows = self._rows()
+        rows, say = self._rows(), speaker(request)
         chosen = (
-            gr.update(choices=_choices(rows))
+            gr.update(choices=_choices(rows, say))
             if link is None
-            else gr.update(choices=_choices(rows), value=link.storytellers or _names(rows, "ready")[:AT_FIRST])
+            else gr.update(choices=_choices(rows, say), value=link.storytellers or _names(rows, "ready")[:AT_FIRST])
         )
-        lines = [new for row in rows if row["name"] in self.downloads for new in self.downloads[row["name"]].shown(row)]
-        return [chosen, self._not_ready(rows), *lines]
+        outside = [(self.downloads[row["name"]], row) for row in rows if row["name"] in self.downloads]
+        lines = [new for download, row in outside for new in download.shown(row, say)]
+        return [chosen, self._not_ready(rows, say), *lines]
 
-    def _not_ready(self, rows: list[dict]) -> str:
+    def _not_ready(self, rows: list[dict], say: Say) -> str:
         """Those that can't tell, but for the ones that have a line of their own with a button."""
-        return cards.not_ready(row for row in rows if row["name"] not in self.downloads)
+        return cards.not_ready([row for row in rows if row["name"] not in self.downloads], say)
 
     def _rows(self) -> list[dict]:
         return [row for row in describe() if row["name"] in self.slots]
 
     def _arrive(self, request: gr.Request) -> list:
-        rows = self._rows()
-        link = read_link(dict(request.query_params), [name for _, name in _choices(rows)])
+        rows, say = self._rows(), speaker(request)
+        link = read_link(dict(request.query_params), [name for _, name in _choices(rows, say)])
         problem = gr.skip()  # a Tell pressed by now may have left one of its own
         if not _names(rows, "ready"):
-            problem = cards.problem(text("problem_nobody"))
+            problem = cards.problem(say("problem_nobody"))
         elif link.problems:
-            problem = cards.problem(text("problem_link", problems="; ".join(link.problems)))
-        fields = self.controls.fill(link.settings, link.preset or OWN) if link.settings else None
+            problem = cards.problem(say("problem_link", problems="; ".join(link.problems)))
+        settings, preset = link.settings or PRESETS["default"], link.preset or (OWN if link.settings else "default")
         return [
             problem,
-            *self._look(link),
+            *self._look(request, link),
             link.opening or gr.skip(),
             gr.skip() if link.seed is None else link.seed,
-            *(fields or (gr.skip() for _ in self.controls.settings_fields)),
+            *self.controls.fill(settings, say, preset),
         ]
 
 
@@ -172,13 +170,21 @@ def _names(rows: list[dict], state: str) -> list[str]:
     return [row["name"] for row in rows if row["state"] == state]
 
 
-def _choices(rows: list[dict]) -> list[tuple[str, str]]:
+def _choices(rows: list[dict], say: Say) -> list[tuple[str, str]]:
     """Who can be asked to tell: the ready ones, and those for which another can stand in, with their state."""
-    choices = []
-    for row in rows:
-        if row["state"] == "ready":
-            choices.append((row["title"], row["name"]))
-        elif row["state"] != "broken" and stand_in(row["name"], rows):
-            absent = text("choice_absent", title=row["title"], state=text(f"state_{row['state']}"))
-            choices.append((absent, row["name"]))
-    return choices
+    return [(_choice(row, say), row["name"]) for row in rows if _can_be_asked(row, rows)]
+
+
+def _labelled(rows: list[dict], label: Labels) -> list[tuple[str, str]]:
+    """The same in every language."""
+    choice = lambda row: label.made(lambda say: _choice(row, say))  # noqa: E731
+    return [(choice(row), row["name"]) for row in rows if _can_be_asked(row, rows)]
+
+
+def _can_be_asked(row: dict, rows: list[dict]) -> bool:
+    return row["state"] == "ready" or (row["state"] != "broken" and bool(stand_in(row["name"], rows)))
+
+
+def _choice(row: dict, say: Say) -> str:
+    name = cards.title(row, say)
+    return name if row["state"] == "ready" else say("choice_absent", title=name, state=say(f"state_{row['state']}"))

@@ -6,7 +6,7 @@ import gradio as gr
 
 from storylab.decoding import OPTIONS, PRESETS, Settings, check_seed
 from storylab.decoding.settings import PRESET_DESCRIPTIONS, Option, option_help
-from storylab.ui.texts import text
+from storylab.ui.texts import Labels, Say, speaker
 
 HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
 """What every listener of the page has: it is no endpoint, and it covers nothing with a spinner."""
@@ -19,30 +19,30 @@ OWN = "own"
 class Controls:
     """An accordion with preset, seed and a field for each option; `inputs` go into `read`."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: Labels) -> None:
         self.fields: dict[str, gr.components.Component] = {}
         defaults = PRESETS["default"]
-        with gr.Accordion(text("settings"), open=False, elem_id="settings"):
+        with gr.Accordion(label("settings"), open=False, elem_id="settings"):
             with gr.Row(elem_id="preset-and-seed", elem_classes="fields"):
                 choices = [(name, name) for name in PRESETS]
                 self.preset = gr.Dropdown(
-                    [*choices, (text("preset_own"), OWN)],
+                    [*choices, (label("preset_own"), OWN)],
                     value="default",
-                    label=text("preset"),
-                    info=PRESET_DESCRIPTIONS["default"],
+                    label=label("preset"),
+                    info=label.made(lambda say: _about("default", say)),
                     elem_id="preset",
                 )
                 self.seed = gr.Number(
                     None,
-                    label=text("seed"),
-                    info=text("seed_info"),
-                    placeholder=text("seed_hint"),
+                    label=label("seed"),
+                    info=label("seed_info"),
+                    placeholder=label("seed_hint"),
                     elem_id="seed",
                 )
-                self.new_seed = gr.Button(text("new_seed"), elem_id="new-seed")
+                self.new_seed = gr.Button(label("new_seed"), elem_id="new-seed")
             with gr.Row(elem_classes="fields"):
                 for name, option in OPTIONS.items():
-                    self.fields[name] = _field(option, defaults)
+                    self.fields[name] = _field(option, defaults, label)
         self._wire()
 
     @property
@@ -63,10 +63,10 @@ class Controls:
         """The preset and the fields that `fill` updates, in its order."""
         return [self.preset, *self.fields.values()]
 
-    def fill(self, settings: Settings, preset: str = OWN) -> list[dict]:
+    def fill(self, settings: Settings, say: Say, preset: str = OWN) -> list[dict]:
         """Updates that put settings and the preset's name into the fields, and hide what their strategy ignores."""
         return [
-            _named(preset),
+            _named(preset, say),
             *(
                 gr.update(value=value, visible=_heeded(OPTIONS[name], settings.strategy))
                 for name, value in settings.to_dict().items()
@@ -78,7 +78,7 @@ class Controls:
         strategy = self.fields["strategy"]
         self.new_seed.click(lambda: check_seed(), outputs=self.seed, **AT_ONCE)
         self.preset.input(self._choose, self.preset, self.settings_fields, **AT_ONCE)
-        gr.on([field.input for field in fields], lambda: _named(OWN), outputs=self.preset, **AT_ONCE)
+        gr.on([field.input for field in fields], self._changed, outputs=self.preset, **AT_ONCE)
         strategy.input(
             lambda chosen: [gr.update(visible=_heeded(option, chosen)) for option in OPTIONS.values()],
             strategy,
@@ -86,19 +86,27 @@ class Controls:
             **AT_ONCE,
         )
 
-    def _choose(self, preset: str) -> list[dict]:
+    def _changed(self, request: gr.Request) -> dict:
+        return _named(OWN, speaker(request))
+
+    def _choose(self, request: gr.Request, preset: str) -> list[dict]:
         if preset == OWN:
-            return [_named(OWN), *(gr.skip() for _ in self.fields)]
-        return self.fill(PRESETS[preset], preset)
+            return [self._changed(request), *(gr.skip() for _ in self.fields)]
+        return self.fill(PRESETS[preset], speaker(request), preset)
 
 
-def _named(preset: str) -> dict:
-    return gr.update(value=preset, info=PRESET_DESCRIPTIONS.get(preset, text("preset_own_info")))
+def _named(preset: str, say: Say) -> dict:
+    return gr.update(value=preset, info=_about(preset, say))
 
 
-def _field(option: Option, defaults: Settings) -> gr.components.Component:
+def _about(preset: str, say: Say) -> str:
+    return say("preset_own_info") if preset == OWN else say.or_else(f"preset_{preset}", PRESET_DESCRIPTIONS[preset])
+
+
+def _field(option: Option, defaults: Settings, labels: Labels) -> gr.components.Component:
     value = getattr(defaults, option.name)
-    label = {"label": text(option.name), "info": option_help()[option.name], "elem_id": f"setting-{option.name}"}
+    info = labels.made(lambda say: say.or_else(f"help_{option.name}", option_help()[option.name]))
+    label = {"label": labels(option.name), "info": info, "elem_id": f"setting-{option.name}"}
     if option.choices:
         return gr.Radio(option.choices, value=value, elem_classes="wide", **label)
     low = option.low + option.step if option.above else option.low

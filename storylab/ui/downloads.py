@@ -12,7 +12,7 @@ import gradio as gr
 from storylab.storytellers.catalog import fetch
 from storylab.ui import cards
 from storylab.ui.controls import AT_ONCE, HIDDEN
-from storylab.ui.texts import text
+from storylab.ui.texts import Labels, Say, speaker
 
 REFRESH = 0.25
 """Seconds between two looks at a download."""
@@ -22,12 +22,13 @@ OUTSIDE = ("downloadable", "unreachable")
 class Download:
     """The line of one storyteller whose weights come from outside."""
 
-    def __init__(self, row: Mapping[str, Any]):
-        self.name, self.title = row["name"], row["title"]
+    def __init__(self, row: Mapping[str, Any], label: Labels):
+        self.name, self.row = row["name"], row
         with gr.Row(elem_classes="download", visible=row["state"] in OUTSIDE) as self.line:
-            self.html = gr.HTML(cards.download(row), apply_default_css=False)
-            self.fetch = gr.Button(_label(row), size="sm", elem_classes="chip", elem_id=f"download-{self.name}")
-            self.cancel = gr.Button(text("cancel"), size="sm", elem_classes="chip", visible=False)
+            self.html = gr.HTML(label.made(lambda say: cards.download(row, say)), apply_default_css=False)
+            words = label.made(lambda say: _weight(row, say))
+            self.fetch = gr.Button(words, size="sm", elem_classes="chip", elem_id=f"download-{self.name}")
+            self.cancel = gr.Button(label("cancel"), size="sm", elem_classes="chip", visible=False)
 
     @property
     def outputs(self) -> list[gr.components.Component | gr.Row]:
@@ -43,17 +44,17 @@ class Download:
         stopped = self.cancel.click(None, cancels=[started], **HIDDEN)
         stopped.then(refresh, outputs=outputs, **AT_ONCE)
 
-    def shown(self, row: Mapping[str, Any]) -> list:
+    def shown(self, row: Mapping[str, Any], say: Say) -> list:
         """New values for `outputs`: the line as the storyteller's state is now."""
         return [
             gr.update(visible=row["state"] in OUTSIDE),
-            cards.download(row),
-            gr.update(value=_label(row), visible=True),
+            cards.download(row, say),
+            gr.update(value=_weight(row, say), visible=True),
             gr.update(visible=False),
         ]
 
-    def _fetch(self) -> Iterator[list]:
-        done, cancel, problems = [0, 0], threading.Event(), []
+    def _fetch(self, request: gr.Request) -> Iterator[list]:
+        done, cancel, problems, say = [0, 0], threading.Event(), [], speaker(request)
 
         def note(come: int, total: int) -> None:
             done[:] = come, total
@@ -68,14 +69,14 @@ class Download:
         thread.start()
         try:
             while thread.is_alive():
-                yield [cards.downloading(self.title, *done), gr.update(visible=False), gr.update(visible=True)]
+                yield [cards.downloading(self.row, *done, say), gr.update(visible=False), gr.update(visible=True)]
                 time.sleep(REFRESH)
-            message = cards.problem(problems[0]) if problems else cards.downloading(self.title, *done)
+            message = cards.problem(problems[0]) if problems else cards.downloading(self.row, *done, say)
             yield [message, gr.update(visible=bool(problems)), gr.update(visible=False)]
         finally:
             cancel.set()  # the visitor cancelled, or closed the page
 
 
-def _label(row: Mapping[str, Any]) -> str:
+def _weight(row: Mapping[str, Any], say: Say) -> str:
     size = row["download_bytes"] / 1e6
-    return text("download", size=size) if size else text("download_unknown")
+    return say("download", size=size) if size else say("download_unknown")

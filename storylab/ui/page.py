@@ -8,7 +8,9 @@ import gradio as gr
 
 from storylab.ui.api import add_endpoints
 from storylab.ui.compare import CompareTab
-from storylab.ui.texts import text
+from storylab.ui.language import Translation
+from storylab.ui.results import ResultsTab
+from storylab.ui.texts import LANGUAGES, Labels, Say
 from storylab.ui.warm_up import warm_up
 
 STYLE = Path(__file__).with_name("style.css")
@@ -19,25 +21,59 @@ ICON = (
     "<text y='.9em' font-size='90'>📖</text></svg>\">"
 )
 
+KEYS = """document.addEventListener("keydown", (event) => {
+  const tells = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+  if (!tells && event.key !== "Escape") return;
+  if (tells && event.target.closest("#opening")) return; // Enter alone tells from there
+  const button = document.querySelector(tells ? "#tell" : "#stop");
+  if (button?.offsetParent) button.click(); // not from another tab
+});"""
+"""Ctrl+Enter tells and Esc stops, wherever the cursor is."""
+SWITCH = """element.addEventListener("click", (event) => {
+  const link = event.target.closest("#language");
+  if (!link) return;
+  event.preventDefault();
+  const address = new URL(window.location);
+  address.searchParams.set("lang", link.lang);
+  window.location = address;
+});"""
+"""The other language's page keeps the rest of the address."""
+
 
 def build() -> gr.Blocks:
     """Put the page together; no model is loaded, and nothing is asked over the network."""
-    with gr.Blocks(title=text("title")) as page:
-        gr.HTML(f"<h1>{text('title')}</h1><p>{text('tagline')}</p>", elem_id="masthead", apply_default_css=False)
-        compare = CompareTab()
+    label = Labels()
+    with gr.Blocks(title=Say()("title"), delete_cache=(600, 3600)) as page:
+        gr.HTML(label.made(_masthead), elem_id="masthead", js_on_load=SWITCH + KEYS, apply_default_css=False)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab(label("tab_compare"), id="compare"):
+                compare = CompareTab(label)
+            with gr.Tab(label("tab_results"), id="results") as results:
+                ResultsTab(results, label)
+        gr.HTML(label.made(lambda say: f"<p>{say('caution')}</p>"), elem_id="caution", apply_default_css=False)
+        Translation(page, label, compare.arriving)
         compare.open_link(page)
-        gr.HTML(f"<p>{text('caution')}</p>", elem_id="caution", apply_default_css=False)
         add_endpoints()
+    page.i18n_instance = label.i18n
     return page.queue(max_size=100, default_concurrency_limit=4)
+
+
+def _masthead(say: Say) -> str:
+    """The title, and a link to the page in the other language."""
+    (other,) = LANGUAGES.keys() - {say.language}
+    link = f'<a id="language" href="?lang={other}" lang="{other}" hreflang="{other}">{say("other_language")}</a>'
+    return f"<h1>{say('title')}</h1><p>{say('tagline')}</p>{link}"
 
 
 def launch(page: gr.Blocks) -> None:
     """Serve the page where `GRADIO_SERVER_NAME` and `GRADIO_SERVER_PORT` say, until it is interrupted."""
     _, address, _ = page.launch(
+        i18n=page.i18n_instance,
         theme=_theme(),
         css_paths=STYLE,
         head=ICON,
         footer_links=["api", "settings"],
+        max_file_size="1mb",
         ssr_mode=False,  # needs Node, and a second process to start
         share=False,
         enable_monitoring=False,  # nobody's use of the page is listed
@@ -45,7 +81,7 @@ def launch(page: gr.Blocks) -> None:
         prevent_thread_lock=True,
         quiet=True,
     )
-    print(text("served", address=address), flush=True)
+    print(Say()("served", address=address), flush=True)
     warm_up()
     page.block_thread()
 

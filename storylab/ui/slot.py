@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import gradio as gr
 
@@ -12,7 +13,7 @@ from storylab.storytellers import Telling, describe, load
 from storylab.storytellers.stand_in import stand_in
 from storylab.ui.cards import SCRIPT, Card
 from storylab.ui.controls import AT_ONCE, HIDDEN
-from storylab.ui.texts import text
+from storylab.ui.texts import Labels, Say, speaker
 from storylab.ui.visits import Run, Visits
 
 CONCURRENT_TELLINGS = 3
@@ -24,17 +25,19 @@ REFRESH = 0.05
 class Slot:
     """A card's component and what makes it tell. `request` is gradio's; its session hash is the visitor."""
 
-    def __init__(self, card: Card, visits: Visits, titles: Mapping[str, str], visible: bool):
+    def __init__(self, name: str, rows: Mapping[str, Mapping[str, Any]], visits: Visits, label: Labels, visible: bool):
         """Make the place of a storyteller.
 
         Args:
-            card: Its card.
+            name: Its name.
+            rows: The descriptions of all storytellers by name, in the order of the catalogue.
             visits: What all visitors have asked for.
-            titles: All storytellers' titles by name, for one that stands in.
+            label: What the card says while it is idle comes from there.
             visible: Whether the card is to be seen at first.
         """
-        self.name, self.card, self.visits, self.titles = card.name, card, visits, titles
-        self.html = gr.HTML(card.idle(), visible=visible, js_on_load=SCRIPT, apply_default_css=False)
+        self.name, self.rows, self.visits = name, rows, visits
+        idle = label.made(lambda say: self._card(say).idle())
+        self.html = gr.HTML(idle, visible=visible, js_on_load=SCRIPT, apply_default_css=False)
 
     def tell_after(self, asked: gr.events.Dependency) -> None:
         """Tell once a listener has noted what is asked for, and again when the card's own button asks for it.
@@ -55,34 +58,33 @@ class Slot:
     def _ask_again(self, request: gr.Request) -> str:
         run = self.visits.again(request.session_hash, self.name)
         if run is None:
-            raise gr.Error(text("problem_gone"), print_exception=False)
+            raise gr.Error(speaker(request)("problem_gone"), print_exception=False)
         run.teller = stand_in(self.name, describe()) or ""  # it may have come in the meantime
-        return self.waiting(run)
+        return self.waiting(run, speaker(request))
 
-    def waiting(self, run: Run) -> str:
+    def waiting(self, run: Run, say: Say) -> str:
         """The card of a telling that is about to begin."""
-        return self._card(run).waiting(run)
+        return self._card(say, run.teller).waiting(run)
 
-    def _card(self, run: Run) -> Card:
-        if run.teller in ("", self.name):
-            return self.card
-        return self.card.told_by(self.titles.get(run.teller, run.teller))
+    def _card(self, say: Say, teller: str = "") -> Card:
+        stands_in = None if teller in ("", self.name) else self.rows[teller]
+        return Card(self.rows[self.name], list(self.rows).index(self.name), say, stands_in)
 
     def _tell(self, request: gr.Request) -> Iterator[str | dict]:
         run = self.visits.take(request.session_hash, self.name)
         if run is None:
             yield gr.skip()  # a generator without a value would empty the card
             return
-        told, tokens, shown, card = "", 0, 0.0, self._card(run)
+        told, tokens, log_probability, shown, card = "", 0, 0.0, 0.0, self._card(speaker(request), run.teller)
         try:
             for piece in load(run.teller or self.name).stream(run.opening, run.settings, run.seed, run.stop):
                 if run.replaced:
                     yield gr.skip()
                     return
                 if isinstance(piece, Telling):
-                    yield card.told(piece)
+                    yield card.told(piece, log_probability)
                     return
-                told, tokens = told + piece.text, tokens + 1
+                told, tokens, log_probability = told + piece.text, tokens + 1, log_probability + piece.log_probability
                 if time.monotonic() - shown > REFRESH:
                     shown = time.monotonic()
                     yield card.telling(run, told, tokens)

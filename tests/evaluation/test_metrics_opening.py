@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from storylab.evaluation.english import lemmas, names_and_nouns
 from storylab.evaluation.metrics import OpeningCarriedOn
-from storylab.evaluation.metrics.english import lemmas, names_and_nouns
 
 
 @pytest.mark.parametrize(

@@ -66,13 +66,17 @@ def finetuned(folder, what: str = "embeddings and the first 1 layer") -> tuple[G
     return model.eval(), names
 
 
+def named(model, names) -> dict[str, torch.Tensor]:
+    return {name: model.get_parameter(name) for name in names}
+
+
 @pytest.fixture
 def saved(base, tmp_path):
     """The folder `tuned`, with what was trained on the base."""
     folder = tmp_path / "tuned"
     folder.mkdir()
     model, names = finetuned(base)
-    save_trained(model, names, "the-base", base, folder)
+    save_trained(named(model, names), "the-base", base, folder)
     return folder
 
 
@@ -82,7 +86,7 @@ def saved(base, tmp_path):
 @pytest.mark.parametrize("what", ["embeddings and the first 1 layer", "the first 2 layers", "embeddings"])
 def test_laid_over_its_base_it_is_the_finetuned_model_to_the_last_bit(base, tmp_path, what):
     model, names = finetuned(base, what)
-    save_trained(model, names, "the-base", base, tmp_path)
+    save_trained(named(model, names), "the-base", base, tmp_path)
     laid = lay_over(opened(base), base, tmp_path)
     assert torch.equal(logits(laid), logits(model))
     assert (logits(laid) - logits(opened(base))).abs().max() > 0.1
@@ -115,13 +119,52 @@ def test_a_folder_that_stands_on_its_own_has_no_base(base):
 )
 def test_either_side_may_be_of_another_precision(base, tmp_path, stored, opened_in):
     model, names = finetuned(base)
-    save_trained(model.to(stored), names, "the-base", base, tmp_path)
+    save_trained(named(model.to(stored), names), "the-base", base, tmp_path)
     assert {tensor.dtype for tensor in load_file(tmp_path / "trained.safetensors").values()} == {stored}
     under = opened(base).to(opened_in)
     laid = lay_over(opened(base).to(opened_in), base, tmp_path)
     for name, parameter in laid.named_parameters():
         expected = (model if name in names else under).get_parameter(name)
         torch.testing.assert_close(parameter, expected.to(opened_in), atol=0, rtol=0)  # the kind of number too
+
+
+MATRIX = "transformer.h.1.attn.c_attn.weight"
+
+
+def factors(base, rank: int = 2) -> dict[str, torch.Tensor]:
+    """A low-rank addition to one matrix of the base."""
+    rows, columns = opened(base).get_parameter(MATRIX).shape
+    draw = torch.Generator().manual_seed(3)
+    left, right = torch.randn(rows, rank, generator=draw), torch.randn(rank, columns, generator=draw)
+    return {f"{MATRIX}.lora_b": left.to(torch.bfloat16), f"{MATRIX}.lora_a": right.to(torch.bfloat16)}
+
+
+def test_a_low_rank_addition_is_stored_as_its_factors_and_added(base, tmp_path):
+    pair = factors(base)
+    norm = {"transformer.ln_f.weight": torch.full((opened(base).config.n_embd,), 2.0)}
+    save_trained(pair | norm, "the-base", base, tmp_path)
+    laid = lay_over(opened(base), base, tmp_path)
+    change = pair[f"{MATRIX}.lora_b"].float() @ pair[f"{MATRIX}.lora_a"].float()
+    assert torch.equal(laid.get_parameter(MATRIX), opened(base).get_parameter(MATRIX) + change)
+    assert torch.equal(laid.get_parameter("transformer.ln_f.weight"), norm["transformer.ln_f.weight"])
+    assert read_base(tmp_path).tensors == sorted(pair | norm)
+
+
+@pytest.mark.parametrize("damage", ["no left", "no right", "ranks apart", "another shape", "nobody's"])
+def test_factors_that_do_not_fit_are_refused(base, tmp_path, damage):
+    pair = factors(base)
+    if damage.startswith("no "):
+        del pair[f"{MATRIX}.lora_{'b' if damage == 'no left' else 'a'}"]
+    elif damage == "ranks apart":
+        pair[f"{MATRIX}.lora_a"] = pair[f"{MATRIX}.lora_a"][:1]
+    elif damage == "another shape":
+        pair[f"{MATRIX}.lora_b"] = pair[f"{MATRIX}.lora_b"][1:]
+    else:
+        pair = {name.replace("c_attn", "c_more"): factor for name, factor in pair.items()}
+    folder = tmp_path / "tuned"
+    folder.mkdir()
+    save_trained(pair, "the-base", base, folder)
+    assert "does not fit" in refusal(base, folder)
 
 
 # Another base
@@ -265,7 +308,7 @@ def test_a_base_is_known_by_its_own_file_or_by_the_one_that_it_was_made_from(bas
     (base / "source.json").write_text(json.dumps({"file": "it.gguf", "sha256": "ab" * 32}), encoding="utf-8")
     assert weights_hash(base) == "ab" * 32
     model, names = finetuned(base)
-    save_trained(model, names, "the-base", base, tmp_path)
+    save_trained(named(model, names), "the-base", base, tmp_path)
     assert read_base(tmp_path).sha256 == "ab" * 32
     # The same source converted again, into a file that is not the same byte by byte, is the same base.
     opened(base).save_pretrained(base, max_shard_size="5KB")

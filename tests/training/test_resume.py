@@ -263,8 +263,8 @@ def test_a_damaged_state_is_refused_in_one_line(recipe, halfway, damage, tmp_pat
 
 
 def test_a_state_is_whole_or_the_one_before(tmp_path, monkeypatch):
-    from storylab.training import state
-    from storylab.training.state import write_atomically
+    from storylab import files
+    from storylab.files import write_atomically
 
     path = tmp_path / "new" / "state.pt"
     write_atomically(path, lambda temporary: temporary.write_bytes(b"old"))
@@ -278,9 +278,9 @@ def test_a_state_is_whole_or_the_one_before(tmp_path, monkeypatch):
     assert path.read_bytes() == b"old"
 
     order = []
-    monkeypatch.setattr(state.os, "fsync", lambda file: order.append("on the disk"))
-    replace = state.os.replace
-    monkeypatch.setattr(state.os, "replace", lambda *paths: (order.append("in place"), replace(*paths)))
+    monkeypatch.setattr(files.os, "fsync", lambda file: order.append("on the disk"))
+    replace = files.os.replace
+    monkeypatch.setattr(files.os, "replace", lambda *paths: (order.append("in place"), replace(*paths)))
     write_atomically(path, lambda temporary: temporary.write_bytes(b"new"))
     assert order == ["on the disk", "in place"]
     assert path.read_bytes() == b"new"

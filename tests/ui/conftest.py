@@ -37,6 +37,7 @@ def site(tmp_path_factory, root) -> Path:
     folder = tmp_path_factory.mktemp("site")
     shutil.copy(root / "app.py", folder)
     shutil.copytree(root / "storylab", folder / "storylab", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(root / "docs", folder / "docs")
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir()
     for name in COMMITTED:
@@ -53,6 +54,7 @@ def server(site) -> Iterator[Server]:
     port, log = _free_port(), site / "app.log"
     address = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
     nothing_fetched = {"HF_HOME": str(site / "hub"), "STORYLAB_CACHE": str(site / "cache")}
+    nothing_fetched["STORYLAB_VOTES"] = str(site / "votes.sqlite")
     with open(log, "w") as file:
         process = subprocess.Popen(
             [sys.executable, "app.py"],

@@ -39,8 +39,9 @@ def open_page(browser, server) -> Iterator[Callable[..., Page]]:
         if not request.url.startswith((server.url, "data:", "blob:")):
             complaints.append(f"a request to {request.url}")
 
-    def open_page(width: int = 1280, scheme: str = "light", **query: str) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme)
+    def open_page(width: int = 1280, scheme: str = "light", locale: str = "en-US", **query: str) -> Page:
+        size = {"width": width, "height": 860}
+        context = browser.new_context(viewport=size, color_scheme=scheme, locale=locale)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
@@ -48,9 +49,9 @@ def open_page(browser, server) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
         page.on("request", on_request)
         page.goto(f"{server.url}?{urlencode(query)}")
-        expect(tell_button(page)).to_be_visible()
-        if query:  # what it asks for is filled in just after
-            expect(opening(page)).to_have_value(query["opening"])
+        expect(page.locator("#tell")).to_be_visible()
+        if "opening" in query:  # what it asks for is filled in just after
+            expect(page.locator("#opening textarea")).to_have_value(query["opening"])
         return page
 
     yield open_page
@@ -267,3 +268,98 @@ def test_a_download_says_what_it_weighs_and_why_it_failed(open_page):
     expect(line).to_contain_text("out of reach")
     expect(line.get_by_role("button", name="Download")).to_be_visible()
     expect(line.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_results_are_drawn_and_answer(open_page, width, scheme):
+    page = open_page(width, scheme)
+    page.get_by_role("tab", name="Results").click()
+    for chart in ("#whiskers", "#matrix"):
+        box = page.locator(f"{chart} canvas").bounding_box()
+        assert box["width"] > 200 and box["height"] > 100
+    assert page.locator("#differences tr").count() > 10
+    page.locator("#second input").click()
+    page.get_by_role("option", name="seq2seq", exact=True).click()
+    expect(page.locator("#differences thead")).to_contain_text("seq2seq")
+    assert sideways(page) <= 0
+
+
+def test_a_blind_vote_names_the_tellers_afterwards(open_page):
+    page = open_page()
+    page.get_by_role("tab", name="Results").click()
+    page.get_by_role("button", name="Show me two stories").click()
+    left = page.get_by_role("button", name="The left one is better")
+    expect(left).to_be_visible()
+    assert page.locator("#pair h3").all_inner_texts() == ["The left one", "The right one"]
+    left.click()
+    expect(page.locator("#pair .picked h3")).not_to_have_text("The left one")
+    expect(page.locator("#standings tbody tr")).to_have_count(2)
+
+
+def test_ones_own_stories_are_evaluated(open_page, tiny_csv, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(tiny_csv.read_text(encoding="utf-8").splitlines()[:3]), encoding="utf-8")
+    page = open_page()
+    page.get_by_role("tab", name="Results").click()
+    page.locator("#own-file input[type=file]").set_input_files(path)
+    expect(page.locator("#own-file")).to_contain_text("mine")
+    page.get_by_role("button", name="Evaluate").click()
+    expect(page.locator("#own-report")).to_contain_text("2 stories")
+    expect(page.get_by_text("Download the report")).to_be_visible()
+    page.get_by_role("button", name="Evaluate").click()  # the file is gone by now
+    expect(page.locator("#own-progress .problem")).to_contain_text("Choose a CSV file first")
+
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme", "locale", "lang"), [(1280, "light", "zh-CN", ""), (390, "dark", "en-US", "zh")]
+)
+def test_the_page_speaks_chinese_to_who_reads_it_or_asks_for_it(open_page, width, scheme, locale, lang):
+    page = open_page(width, scheme, locale, opening=DOG, models="seq2seq", **({"lang": lang} if lang else {}))
+    expect(page.locator("#tell")).to_have_text("讲故事")
+    page.locator("#tell").click()
+    wait_until_told(page)
+    expect(card(page, "seq2seq").locator("h2")).to_have_text("编码器-解码器，从零训练")
+    assert all(CHINESE.search(words) for words in card(page, "seq2seq").locator("dt").all_inner_texts())
+    page.get_by_role("button", name="设置与随机种子").click()
+    expect(page.locator("#setting-temperature")).to_contain_text("温度")
+    page.get_by_role("tab", name="结果").click()
+    expect(page.locator("#leaderboard")).to_contain_text("每词困惑度")
+    page.locator("#own-run").click()
+    expect(page.locator("#own-progress .problem")).to_have_text("请先选择一个 CSV 文件。")
+    assert "__i18n__" not in page.content().split("<body")[1].split("<script")[0]
+    assert sideways(page) <= 0
+
+
+def test_the_switch_leads_to_the_other_language_and_keeps_the_rest(open_page):
+    page = open_page(opening=DOG, seed="11", models="encoder")
+    page.get_by_role("link", name="中文").click()
+    expect(page.locator("#tell")).to_have_text("讲故事")
+    expect(page.locator("#opening textarea")).to_have_value(DOG)
+    page.get_by_role("link", name="English").click()
+    expect(page.locator("#tell")).to_have_text("Tell")
+    expect(page.locator("#opening textarea")).to_have_value(DOG)
+
+
+def test_the_keyboard_tells_and_stops(open_page):
+    page = open_page(opening=DOG, models="seq2seq", seed="5")
+    page.locator("#seed input, #storytellers input").first.press("Control+Enter")
+    wait_until_told(page)
+    told = stories(page)
+    page.keyboard.press("Control+Enter")
+    expect(card(page, "seq2seq")).to_have_attribute("aria-busy", "true")
+    page.keyboard.press("Escape")
+    wait_until_told(page)
+    assert told[0].startswith(stories(page)[0][:20])
+
+
+def test_faults_are_named_and_measures_stand_beside_the_story(open_page):
+    page = open_page(opening=DOG, models="gpt2-mini", preset="greedy", sentences="10")
+    tell_button(page).click()
+    wait_until_told(page)
+    teller = card(page, "gpt2-mini")
+    expect(teller.locator(".faults li").first).to_contain_text("repetition penalty")
+    assert teller.locator(".measures dd").count() == 5
+    assert re.fullmatch(r"\d+", teller.locator(".measures dd").first.inner_text())

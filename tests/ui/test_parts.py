@@ -9,14 +9,17 @@ import pytest
 
 from storylab.decoding import OPTIONS, PRESETS, Settings
 from storylab.errors import StoryLabError
-from storylab.storytellers import Piece, Telling
-from storylab.ui import cards, slot, texts
+from storylab.evaluation.report import HEADINGS
+from storylab.storytellers import Piece, Telling, describe
+from storylab.ui import cards, slot
 from storylab.ui.cards import Card
 from storylab.ui.links import read_link
 from storylab.ui.slot import Slot
+from storylab.ui.texts import LANGUAGES, Labels, Say, language_of, shown_by_browser
 from storylab.ui.visits import Run, Visits
 
 ROW = {"name": "teller", "title": "A <teller>", "kind": "seq2seq", "parameters": 12_345_678}
+SAY = Say()
 NASTY = "<img src=x onerror=alert(1)> & {{value}} ${value} `x`"
 
 
@@ -54,17 +57,75 @@ def test_building_the_page_imports_neither_torch_nor_transformers(root):
 # Texts
 
 
+ENGLISH = LANGUAGES["en"]
+
+
 def test_every_text_is_used_and_every_used_text_is_there(root):
     source = "".join(path.read_text() for path in (root / "storylab" / "ui").glob("*.py"))
-    used = set(re.findall(r"""\btext\(\s*["']([a-z_]+)""", source))
-    assert used <= texts.ENGLISH.keys()
-    made = {"download_", "kind_", "fact_", "ended_", "state_"}  # f"kind_{...}" and the like
-    unused = {key for key in texts.ENGLISH.keys() - used - OPTIONS.keys() if not key.startswith(tuple(made))}
+    used = set(re.findall(r"""\b(?:say|label|labels|Say\(\)|speaker\(request\)|_section)\(\s*["']([a-z_]+)""", source))
+    assert used <= ENGLISH.keys()
+    made = {"download_", "kind_", "fact_", "ended_", "state_", "vote_"}  # f"kind_{...}" and the like
+    made |= {"example_", "fault_", "figure_"}
+    made |= {f"{key}_about" for key in used}
+    unused = {key for key in ENGLISH.keys() - used - OPTIONS.keys() if not key.startswith(tuple(made))}
     assert unused <= {"copy", "copy_hint", "retry", "retry_hint"}
 
 
 def test_every_option_has_a_label():
-    assert OPTIONS.keys() <= texts.ENGLISH.keys()
+    assert OPTIONS.keys() <= ENGLISH.keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_language_lacks_a_text_or_a_value_in_it(language):
+    table = LANGUAGES[language]
+    assert ENGLISH.keys() <= table.keys()
+    for key, words in ENGLISH.items():
+        values = re.compile(r"\{\w+.*?\}")
+        assert sorted(values.findall(table[key])) == sorted(values.findall(words)), key
+    own = {f"title_{row['name']}" for row in describe()} | {f"preset_{name}" for name in PRESETS}
+    own |= {f"help_{name}" for name in OPTIONS}
+    own |= {key.replace("fault_", "why_") for key in ENGLISH if key.startswith("fault_")}
+    more = table.keys() - ENGLISH.keys()
+    assert more <= own | {f"metric_{key}" for key in HEADINGS}, "words for what is not there"
+    assert language == "en" or own <= more, "the catalogue, presets and options speak English only"
+
+
+def test_chinese_is_chinese():
+    names = {"other_language", "top_k", "top_p", "min_p", "typical_p", "figure_distinct"}
+    for key, words in LANGUAGES["zh-CN"].items():
+        letters = re.search("[a-z]", re.sub(r"\{.*?\}", "", words), re.I)
+        assert key in names or not letters or re.search("[\u4e00-\u9fff]", words), key
+
+
+def visitor(accepts: str = "", address: str = "http://here/") -> SimpleNamespace:
+    return SimpleNamespace(headers={"accept-language": accepts, "referer": address}, query_params={})
+
+
+@pytest.mark.parametrize(
+    ("request_", "language", "shown"),
+    [
+        (visitor(), "en", "en"),
+        (visitor("de-DE,de;q=0.9"), "en", "en"),
+        (visitor("zh-CN,zh;q=0.9,en;q=0.8"), "zh-CN", "zh-CN"),
+        (visitor("zh-TW,zh;q=0.9"), "zh-CN", "en"),  # what gradio does not know, the server has to say
+        (visitor("zh"), "zh-CN", "en"),
+        (visitor("de,zh-CN;q=0.5"), "zh-CN", "en"),
+        (visitor("zh-CN", "http://here/?seed=1&lang=en"), "en", "zh-CN"),
+        (visitor("en-US", "http://here/?lang=zh-CN"), "zh-CN", "en"),
+        (visitor("en-US", "http://here/?lang=%00xx"), "en", "en"),
+    ],
+)
+def test_the_address_decides_on_the_language_then_the_browser(request_, language, shown):
+    assert language_of(request_) == language
+    assert shown_by_browser(request_.headers["accept-language"]) == shown
+
+
+def test_labels_stand_in_the_page_in_every_language():
+    label = Labels()
+    one, other = label("download", size=3.2), label.made(lambda say: f"<b>{say('stop')}</b>")
+    assert one.key != other.key
+    assert [table[one.key] for table in label.i18n.translations_dict.values()] == ["Download 3 MB", "下载 3 MB"]
+    assert [table[other.key] for table in label.i18n.translations_dict.values()] == ["<b>Stop</b>", "<b>停止</b>"]
 
 
 # Links
@@ -119,12 +180,12 @@ def test_what_is_no_good_in_a_link_is_left_out_with_a_message(query):
 @pytest.mark.parametrize(
     "html",
     [
-        Card(ROW, 0).waiting(Run("teller", NASTY, Settings(), 1)),
-        Card(ROW, 0).telling(Run("teller", NASTY, Settings(), 1), NASTY, 3),
-        Card(ROW, 0).told(telling(opening=NASTY, story=[NASTY])),
-        Card(ROW, 0).failed(run(), NASTY),
+        Card(ROW, 0, SAY).waiting(Run("teller", NASTY, Settings(), 1)),
+        Card(ROW, 0, SAY).telling(Run("teller", NASTY, Settings(), 1), NASTY, 3),
+        Card(ROW, 0, SAY).told(telling(opening=NASTY, story=[NASTY])),
+        Card(ROW, 0, SAY).failed(run(), NASTY),
         cards.problem(NASTY),
-        cards.not_ready([ROW | {"state": "broken", "reason": NASTY, "download_bytes": 0}]),
+        cards.not_ready([ROW | {"state": "broken", "reason": NASTY, "download_bytes": 0}], SAY),
     ],
 )
 def test_what_people_and_models_write_is_never_markup(html):
@@ -134,13 +195,13 @@ def test_what_people_and_models_write_is_never_markup(html):
 
 
 def test_a_told_card_says_how_it_was_told():
-    html = Card(ROW, 1).told(telling())
+    html = Card(ROW, 1, SAY).told(telling())
     for fact in ("20 ms", "80 tokens/s", "by itself", "12.3 M parameters", "<li>She ran.</li><li>He hid.</li>"):
         assert fact in html
 
 
 def test_colours_differ_for_the_first_eight_storytellers():
-    assert len({Card(ROW, number).edge for number in range(8)}) == 8
+    assert len({Card(ROW, number, SAY).edge for number in range(8)}) == 8
 
 
 # Visits
@@ -203,10 +264,10 @@ class Stub:
 def place(monkeypatch) -> Slot:
     monkeypatch.setattr(slot, "load", lambda name: Stub())
     monkeypatch.setattr(slot, "REFRESH", 0)
-    return Slot(Card(ROW, 0), Visits(), {}, visible=True)
+    return Slot("teller", {"teller": ROW}, Visits(), Labels(), visible=True)
 
 
-ME = SimpleNamespace(session_hash="me")
+ME = SimpleNamespace(session_hash="me", headers={}, query_params={})
 
 
 def test_stop_is_shown_on_the_card(place):

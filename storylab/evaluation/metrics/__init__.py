@@ -21,12 +21,12 @@ The results are flat: `bleu_4` is a number, and beside it stands what it takes t
 from 0 to 1; each class says which, and which direction is better.
 
 For intervals and paired tests, `statistics` gives a row of numbers a story and `value` what a sum of rows is
-worth: `bootstrap_interval(metric.statistics(...), metric.value)`. Nothing is computed from the texts again.
+worth: `metric.interval(metric.statistics(...))`. Nothing is computed from the texts again.
 """
 
 from collections.abc import Iterable
 
-from storylab.evaluation.metrics.base import INPUTS, Better, StoryMetric
+from storylab.evaluation.metrics.base import INPUTS, Better, OfflineMetric, StoryMetric
 from storylab.evaluation.metrics.diversity import Distinct, Novelty, Repetition
 from storylab.evaluation.metrics.opening import OpeningCarriedOn
 from storylab.evaluation.metrics.overlap import Bleu, Chrf, RougeL
@@ -44,6 +44,7 @@ __all__ = [
     "Length",
     "LengthRatio",
     "Novelty",
+    "OfflineMetric",
     "OpeningCarriedOn",
     "PerplexityPerWord",
     "Repetition",

@@ -1,8 +1,7 @@
 """What every metric of stories has in common: its inputs, statistics a story, and a value made of their total."""
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import evaluate
@@ -10,6 +9,7 @@ import numpy as np
 from datasets import Features, Value
 
 from storylab.errors import StoryLabError
+from storylab.evaluation.intervals import bootstrap_interval
 
 INPUTS = {
     "predictions": "string",
@@ -25,14 +25,12 @@ INPUTS = {
 Better = Literal["higher", "lower", "neither"]
 
 
-class StoryMetric(evaluate.Metric, ABC):
-    """A metric as `evaluate` knows it, made of one row of statistics a story.
+class OfflineMetric(evaluate.Metric):
+    """A metric as `evaluate` knows it; nothing is fetched and nothing written to disk.
 
     `compute` takes the inputs that the metric names, and passes over the others that this package knows, so
-    that `evaluate.combine` can give all of them to all metrics. Nothing is fetched and nothing written to disk.
-
-    A subclass has a docstring with formula, unit, range, direction and source, and says how a story's statistics
-    come about and what their total is worth. Intervals and paired tests need no more than these two.
+    that `evaluate.combine` can give all of them to all metrics. A subclass has a docstring with formula, unit,
+    range, direction and source.
     """
 
     key: str
@@ -41,10 +39,36 @@ class StoryMetric(evaluate.Metric, ABC):
     """What it reads, of `INPUTS`."""
     better: ClassVar[Better]
     """Which of two values is the better one."""
+    range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    """The smallest and the largest value that there can be."""
 
     def __init__(self, **options: Any):
         """Make the metric; options are those of `evaluate.Metric`."""
         super().__init__(**{"keep_in_memory": True} | options)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What has to be told with the value so that others can compute the same."""
+        return {}
+
+    def _info(self) -> evaluate.MetricInfo:
+        about = " ".join((type(self).__doc__ or "").split())
+        features = Features({name: Value(INPUTS[name]) for name in self.inputs})
+        return evaluate.MetricInfo(description=about, citation="", features=features)
+
+    def _build_data_dir(self) -> str:
+        return self._data_dir_root  # only named: what is kept in memory needs no folder
+
+    def _result(self, value: float) -> dict[str, Any]:
+        return {self.key: value} | {f"{self.key}_{name}": setting for name, setting in self.settings.items()}
+
+
+class StoryMetric(OfflineMetric, ABC):
+    """A metric made of one row of statistics a story.
+
+    A subclass says how a story's statistics come about and what their total is worth. Intervals and paired tests
+    need no more than these two.
+    """
 
     def statistics(self, **inputs: Sequence) -> np.ndarray:
         """The rows (stories, k) that the inputs come to, one row a story; takes what `compute` takes.
@@ -74,23 +98,14 @@ class StoryMetric(evaluate.Metric, ABC):
     def value(self, totals: np.ndarray) -> np.ndarray:
         """The values (...) of totals of rows (..., k); NaN where there is none."""
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What has to be told with the value so that others can compute the same."""
-        return {}
-
-    def _info(self) -> evaluate.MetricInfo:
-        about = " ".join((type(self).__doc__ or "").split())
-        features = Features({name: Value(INPUTS[name]) for name in self.inputs})
-        return evaluate.MetricInfo(description=about, citation="", features=features)
-
-    def _build_data_dir(self) -> str:
-        return self._data_dir_root  # only named: what is kept in memory needs no folder
+    def interval(self, rows: np.ndarray) -> tuple[float, float]:
+        """The 95% bootstrap interval of statistics (stories, k), as far as the metric's range goes."""
+        low, high = np.clip(bootstrap_interval(rows, self.value), *self.range)
+        return float(low), float(high)
 
     def _compute(self, **inputs: Any) -> dict[str, Any]:
         rows = self.statistics(**inputs)
-        settings = {f"{self.key}_{name}": setting for name, setting in self.settings.items()}
-        return {self.key: float(self.value(rows.sum(axis=0)))} | settings
+        return self._result(float(self.value(rows.sum(axis=0))))
 
 
 class Ratio(StoryMetric):
@@ -123,13 +138,3 @@ def jackknifed(value: float, losses: Sequence[float]) -> np.ndarray:
     """
     stories, losses = len(losses), np.asarray(losses, dtype=np.float64)
     return value / stories + (stories - 1) / stories * (losses - losses.mean())
-
-
-def words_of(text: str) -> list[str]:
-    r"""The words that n-grams are made of: what matches \w+, in lower case. "Don't" is two."""
-    return re.findall(r"\w+", text.lower())
-
-
-def ngrams(words: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
-    """All runs of n words, overlaps included, in order."""
-    return zip(*(words[first:] for first in range(n)), strict=False)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from storylab.evaluation.metrics.base import Ratio, jackknifed, mean_of, ngrams, words_of
+from storylab.evaluation.metrics.base import Ratio, jackknifed, mean_of
+from storylab.evaluation.words import ngrams, words_of
 
 
 class Distinct(Ratio):
@@ -27,6 +28,7 @@ class Distinct(Ratio):
 
     inputs = ("predictions",)
     better = "higher"
+    range = (0.0, 1.0)  # the jackknife's intervals can go beyond
 
     def __init__(self, n: int, **options: Any):
         """Make distinct-n."""

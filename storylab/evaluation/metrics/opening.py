@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from storylab.evaluation.english import lemmas, names_and_nouns
 from storylab.evaluation.metrics.base import Ratio
-from storylab.evaluation.metrics.english import lemmas, names_and_nouns
 
 
 class OpeningCarriedOn(Ratio):

@@ -31,6 +31,7 @@ class SelfBleu(Ratio):
     key = "self_bleu"
     inputs = ("predictions",)
     better = "lower"
+    range = (0.0, 100.0)  # the jackknife's intervals can go beyond
 
     def __init__(self, **options: Any):
         """Make self-BLEU."""

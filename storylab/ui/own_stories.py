@@ -1,0 +1,180 @@
+"""Run on your own CSV: the evaluation of the command line, with limits, progress and stop."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from storylab.errors import StoryLabError
+from storylab.storytellers import describe, load
+from storylab.ui import cards, panels
+from storylab.ui.controls import AT_ONCE, HIDDEN
+from storylab.ui.texts import Labels, Say, speaker
+
+if TYPE_CHECKING:
+    from storylab.evaluation.run import Step
+
+MOST_BYTES = 1_000_000
+"""Size of a file that is read."""
+MOST_STORYTELLERS = 4
+"""Storytellers that go on from them."""
+MOST_MINUTES = 15
+"""What a run may take."""
+MOST_STORIES = 100
+"""Stories of it that are told on from."""
+REFRESH = 0.3
+"""Seconds between two looks at how far it is."""
+
+
+class Stopped(Exception):
+    """The visitor has stopped the run, or left."""
+
+
+class OwnStories:
+    """The panel's components and what happens between them."""
+
+    def __init__(self, tab: gr.Tab, label: Labels):
+        """Build it; the storytellers to choose from are those that are ready when the tab is opened."""
+        rows = _ready()
+        with gr.Column(elem_classes="sheet", elem_id="own"):
+            limits = {"stories": MOST_STORIES, "megabytes": MOST_BYTES / 1e6, "storytellers": MOST_STORYTELLERS}
+            head = label.made(lambda say: panels.section(say("own"), say("own_about", **limits)))
+            gr.HTML(head, apply_default_css=False)
+            self.file = gr.File(label=label("own_file"), file_types=[".csv"], elem_id="own-file", height=120)
+            self.chosen = gr.CheckboxGroup(
+                [(label.made(lambda say, row=row: cards.title(row, say)), row["name"]) for row in rows],
+                value=[row["name"] for row in rows[:2]],
+                label=label("storytellers"),
+                elem_id="own-storytellers",
+            )
+            with gr.Row(elem_classes="buttons"):
+                self.run = gr.Button(label("own_run"), variant="primary", elem_id="own-run")
+                self.stop = gr.Button(label("stop"), visible=False, elem_id="own-stop")
+                self.download = gr.DownloadButton(label("own_download"), visible=False, elem_id="own-download")
+            self.progress = gr.HTML("", elem_id="own-progress", apply_default_css=False)
+            self.report = gr.Markdown(elem_id="own-report", sanitize_html=True)
+        tab.select(self._look, outputs=self.chosen, **AT_ONCE)
+        shown = [self.progress, self.report, self.download, self.stop]
+        asked = self.run.click(self._ask, [self.file, self.chosen], shown, **AT_ONCE)
+        running = asked.success(
+            self._run,
+            [self.file, self.chosen],
+            [*shown, self.file],
+            concurrency_limit=1,
+            concurrency_id="own",
+            **HIDDEN,
+        )
+        stopped = self.stop.click(None, cancels=[running], **HIDDEN)
+        stopped.then(
+            self._stopped,
+            outputs=[self.progress, self.stop, self.file],
+            **AT_ONCE,
+        )
+
+    def _look(self, request: gr.Request) -> dict:
+        say = speaker(request)
+        return gr.update(choices=[(cards.title(row, say), row["name"]) for row in _ready()])
+
+    def _stopped(self, request: gr.Request) -> list:
+        return [panels.quiet(speaker(request)("own_stopped")), gr.update(visible=False), None]
+
+    def _ask(self, request: gr.Request, path: str | None, chosen: list[str]) -> list:
+        """What is asked for waits in line, or is refused."""
+        say = speaker(request)
+        problem = _problem(path, chosen, say)
+        words = cards.problem(problem) if problem else panels.progress(say("own_waits"), 0, 1)
+        return [words, "", gr.update(visible=False), gr.update(visible=not problem)]
+
+    def _run(self, request: gr.Request, path: str | None, chosen: list[str]) -> Iterator[list]:
+        say = speaker(request)
+        if _problem(path, chosen, say):  # `_ask` has said so
+            if path:
+                Path(path).unlink(missing_ok=True)
+            yield [gr.skip()] * 4 + [None]
+            return
+        with tempfile.TemporaryDirectory(prefix="storylab-") as folder:
+            work = _Work(Path(path), chosen, Path(folder), say)
+            work.thread.start()
+            try:
+                while work.thread.is_alive():
+                    yield [work.shown(), *[gr.skip()] * 4]
+                    work.thread.join(REFRESH)
+                archive = gr.update(value=work.archive, visible=True) if work.archive else gr.skip()
+                yield [cards.problem(work.problem), work.markdown, archive, gr.update(visible=False), None]
+            finally:
+                work.stop.set()  # the visitor stopped, or closed the page
+                work.thread.join()
+
+
+def _ready() -> list[dict]:
+    return [row for row in describe() if row["state"] == "ready"]
+
+
+def _problem(path: str | None, chosen: list[str], say: Say) -> str:
+    """What is wrong with what was asked for; empty where nothing is."""
+    try:
+        size = Path(path).stat().st_size if path else 0
+    except OSError:
+        path = None
+    if not path:
+        return say("problem_file")
+    if size > MOST_BYTES:
+        return say("problem_large", megabytes=size / 1e6, most=MOST_BYTES / 1e6)
+    if not chosen:
+        return say("problem_choose")
+    if len(chosen) > MOST_STORYTELLERS:
+        return say("problem_many", most=MOST_STORYTELLERS)
+    return ""
+
+
+class _Work:
+    """One run, in a thread of its own; it takes the file away first."""
+
+    def __init__(self, path: Path, names: list[str], folder: Path, say: Say):
+        self.names, self.folder, self.say, self.stop = names, folder, say, threading.Event()
+        self.markdown = self.problem = self.archive = ""
+        self.done, self.began = (say("own_begins"), 0, 1), time.monotonic()
+        self.path = Path(shutil.move(path, folder / path.name))  # a stranger's file is kept no longer than needed
+        self.thread = threading.Thread(target=self._work, name="own-stories", daemon=True)
+
+    def shown(self) -> str:
+        """How far it is."""
+        return panels.progress(*self.done)
+
+    def _work(self) -> None:
+        try:
+            self._evaluate()
+        except Stopped:
+            pass
+        except StoryLabError as error:
+            self.problem = str(error).replace(str(self.path), self.path.name)
+        except Exception:  # whatever it is, the visitor is told that, and the log what
+            traceback.print_exc()
+            self.problem = self.say("problem_broken")
+
+    def _evaluate(self) -> None:
+        from storylab.evaluation.report import to_markdown, write_report
+        from storylab.evaluation.run import evaluate, read_for
+
+        storytellers = [load(name) for name in self.names]
+        stories, bad_rows = read_for(storytellers, self.path, limit=MOST_STORIES)
+        report, columns = evaluate(storytellers, stories, on_step=self._note)
+        report["bad_rows"] = bad_rows
+        write_report(report, columns, self.folder / "made" / "report.json")
+        archive = shutil.make_archive(str(self.folder / "storylab-report"), "zip", self.folder / "made")
+        self.markdown, self.archive = to_markdown(report), archive
+
+    def _note(self, step: Step) -> None:
+        if self.stop.is_set():
+            raise Stopped
+        if time.monotonic() - self.began > 60 * MOST_MINUTES:
+            raise StoryLabError(self.say("problem_long", most=MOST_MINUTES))
+        self.done = (step.doing, step.done, step.total)
