@@ -114,7 +114,7 @@ CHINESE = {
     "why_too_few_sentences": "句数不足，因为模型过早选了结束词元；换个种子或降低温度有帮助。",
     "figure_words": "词数",
     "figure_words_about": "讲了多少个词。",
-    "figure_distinct": "Distinct-2",
+    "figure_distinct": "相异词对",
     "figure_distinct_about": "相邻词对中不同者所占的份额：越高越多样。",
     "figure_repeated": "重复",
     "figure_repeated_about": "出现不止一次的四词序列；人写的故事里很少见。",
