@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks import ablation
-from benchmarks.ablation import REFERENCE, Variant
+from benchmarks.ablation import BUNDLED, REFERENCE, Variant
 
 SHORT = ("limit=16", "epochs=1", "warmup=1", "log_every=1", "evaluate_every=2", "save_every=2", "sample=")
 
@@ -14,6 +14,7 @@ SHORT = ("limit=16", "epochs=1", "warmup=1", "log_every=1", "evaluate_every=2", 
 def project(root, tmp_path, monkeypatch):
     """A project of two variants of the tiny recipe, that trains in seconds."""
     (tmp_path / "train").symlink_to(root / "train")
+    (tmp_path / "checkpoints").symlink_to(root / "checkpoints")
     (tmp_path / "docs").mkdir()
     monkeypatch.setattr(ablation, "PROJECT", tmp_path)
     monkeypatch.setattr(ablation, "COMMON", SHORT)
@@ -33,7 +34,7 @@ def run(project) -> int:
 def test_variants_are_trained_once_measured_and_told(project):
     assert run(project) == 0
     record = json.loads((project / ablation.RECORD).read_text(encoding="utf-8"))
-    assert list(record["variants"]) == list(record["training"]) == [REFERENCE, "smaller"]
+    assert list(record["variants"]) == list(record["training"]) == [REFERENCE, "smaller", BUNDLED.name]
     assert record["training"]["smaller"]["tokens"] == record["training"][REFERENCE]["tokens"] > 0
     assert record["training"]["smaller"]["validation"][-1][1] > 1
     page = (project / ablation.PAGE).read_text(encoding="utf-8")
