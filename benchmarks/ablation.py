@@ -55,7 +55,7 @@ VARIANTS = (
     Variant(REFERENCE, "", "gpt2-mini-finetuned"),
     Variant(
         "not-pretrained",
-        "the same shape from random weights, at the rates of its pre-training",
+        "the same shape from random weights, nothing frozen, at the rates of its pre-training",
         "gpt2-mini",
         ("framing=packed", "text=", "pack_length=512", "batch_size=4", "accumulation=2", "decay=0.7"),
     ),
@@ -66,7 +66,11 @@ VARIANTS = (
         "gpt2-mini-finetuned",
         ("freeze=embeddings and the first 3 layers",),
     ),
-    Variant("lora", "low-rank additions of rank 16 learn instead", "gpt2-mini-lora"),
+    Variant(
+        "lora",
+        "low-rank additions of rank 16 learn instead, by AdamW at a rate of 2e-3 (Muon has no use for them)",
+        "gpt2-mini-lora",
+    ),
     Variant(
         "padded",
         "a story a row, filled up to the longest of its batch, instead of packs",
@@ -102,7 +106,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def trained(recipe: Recipe, root: Path, device: str) -> Path:
-    """The checkpoint of a recipe: the one that is there where the recipe made it, else a new one."""
+    """The checkpoint of a recipe: the one that is there where the recipe made it, else a new one.
+
+    Other stories or another base need another `root`, or an empty one: only the recipe is compared.
+    """
     folder = root / "checkpoints" / recipe.name
     if (folder / "recipe.toml").is_file() and read_recipe(folder / "recipe.toml") == without_places(recipe):
         return folder
@@ -172,7 +179,7 @@ Written by `python -m benchmarks.ablation` from trainings that it made; the reco
 [ablation.json](ablation.json).
 
 The reference fine-tunes `gpt2-mini` by the recipe of `gpt2-mini-finetuned` on {STORIES:,} stories. Each variant
-changes the one thing that the table names and leaves the rest. {record["stories"]["number"]} test stories (fingerprint
+changes what the table names and leaves the rest. {record["stories"]["number"]} test stories (fingerprint
 `{record["stories"]["sha256"][:16]}`), seed {record["seed"]}, {libraries["dtype"]} on {libraries["device"]}, torch
 {libraries["torch"]}. Minutes are those of this machine and shared ones at that; compare them with one another only.
 

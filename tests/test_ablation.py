@@ -67,3 +67,10 @@ def test_every_variant_is_a_sound_recipe_and_changes_something(root):
     recipes = {variant.name: variant.read(Options) for variant in ablation.VARIANTS}
     fields = [{**vars(recipe), "name": "", "title": "", "note": ""} for recipe in recipes.values()]
     assert len(recipes) == len(fields) and all(fields.count(one) == 1 for one in fields)
+
+
+def test_the_published_page_is_what_its_record_makes(root):
+    record = json.loads((root / ablation.RECORD).read_text(encoding="utf-8"))
+    assert (root / ablation.PAGE).read_text(encoding="utf-8") == ablation.page(record)
+    for variant in ablation.VARIANTS:
+        assert record["variants"][variant.name]["question"] == variant.question

@@ -58,7 +58,7 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
 
 
 def _score(options: Arguments) -> None:
-    stories = read_stories(options.data, limit=options.limit)
+    stories = read_stories(options.data, split="test", limit=options.limit)
     storyteller = load(options.model, device=options.device, dtype=options.dtype)
     from storylab.evaluation.score import score  # imports torch, after what can fail quickly
 

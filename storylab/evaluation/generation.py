@@ -129,8 +129,8 @@ class Kept:
 
     def _all_lines(self) -> Iterator[str]:
         try:
-            text = self.path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            text = self.path.read_text(encoding="utf-8", errors="replace")  # the end may cut a character in two
+        except OSError:
             return iter(())
         return iter(text.split("\n"))
 

@@ -139,7 +139,7 @@ def results_page(report: Report) -> str:
     libraries = report["environment"]
     published = "\n".join(f"| {who} | {figure} | {how} |" for who, figure, how in PUBLISHED)
     signatures = "\n".join(
-        f"| {name} | `{about['signature']}` | {about.get('max_ngram_order', '')} |"
+        f"| {name} | `{about['signature'].replace('|', chr(92) + '|')}` | {about.get('max_ngram_order', '')} |"
         for name, about in report["metrics"].items()
         if "signature" in about
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from storylab.errors import StoryLabError
@@ -65,6 +66,18 @@ def story_losses(
 
 
 @torch.inference_mode()
+def predictions(storyteller: "Storyteller", framing: Framing, examples: np.ndarray) -> tuple[Tensor, Tensor]:
+    """What a storyteller is asked for in some examples of a framing, and what it says to that.
+
+    Returns:
+        Labels, `IGNORED` where nothing is asked (examples, length), and logits in fp32 (examples, length, vocabulary).
+    """
+    batch = {name: tensor.to(storyteller.model.device) for name, tensor in framing.collate(examples).items()}
+    labels = batch.pop("labels")
+    return labels, storyteller.model(**batch).logits.float()
+
+
+@torch.inference_mode()
 def label_losses(
     storyteller: "Storyteller",
     framing: Framing,
@@ -73,12 +86,9 @@ def label_losses(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What `story_losses` returns, of stories in a framing whose examples begin with the story's number."""
     nll, tokens = np.zeros(stories), np.zeros(stories, dtype=np.int64)
-    examples = framing.examples(0)
-    longest = int(framing.lengths(examples).max()) + 1
+    longest = int(framing.lengths(framing.examples(0)).max()) + 1
     for some in batches(framing, 0, size=max(1, TOKENS_A_BATCH // longest), seed=0):
-        batch = {name: tensor.to(storyteller.model.device) for name, tensor in framing.collate(some).items()}
-        labels = batch.pop("labels")  # (batch, length)
-        logits = storyteller.model(**batch).logits.float()  # (batch, length, vocabulary)
+        labels, logits = predictions(storyteller, framing, some)
         losses = F.cross_entropy(
             logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
         ).view_as(labels)

@@ -18,6 +18,7 @@ PATIENCE = 30.0
 NORMAL = 1.96
 """Standard errors on either side of a 95% interval."""
 PRECISION = 1e-9
+MOST_STEPS = 200
 """Newton's steps end below it."""
 TABLE = """
 CREATE TABLE IF NOT EXISTS votes (
@@ -153,7 +154,7 @@ def bradley_terry(wins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     games = wins + wins.T
     strength = np.zeros(len(wins))
-    while True:
+    for _ in range(MOST_STEPS):  # beyond it, rounding keeps the steps of very lopsided tables above the precision
         against = _logistic(strength[:, None] - strength)  # chance of the row's player (players, players)
         alone = _logistic(strength)  # against the opponent of strength 0 (players,)
         gradient = (wins - games * against).sum(axis=1) + 0.5 - alone
@@ -162,8 +163,9 @@ def bradley_terry(wins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         step = np.linalg.solve(information, gradient)
         strength = strength + np.clip(step, -1, 1)  # a full step from far away can overshoot
         if np.abs(step).max() < PRECISION:
-            centre = np.eye(len(wins)) - 1 / len(wins)
-            return centre @ strength, np.sqrt(np.diag(centre @ np.linalg.inv(information) @ centre))
+            break
+    centre = np.eye(len(wins)) - 1 / len(wins)
+    return centre @ strength, np.sqrt(np.diag(centre @ np.linalg.inv(information) @ centre))
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
