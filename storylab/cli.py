@@ -1,4 +1,4 @@
-"""The command line: `python -m storylab models | tell | score | cloze | evaluate | download | exhibit`."""
+"""The command line: `python -m storylab COMMAND`; the layers' own commands are beside them."""
 
 import argparse
 import os
@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from storylab import __version__
-from storylab.decoding import OPTIONS, PRESETS, Settings, check_opening, check_seed
-from storylab.decoding.settings import option_help
+from storylab.decoding import check_opening, check_seed
 from storylab.errors import StoryLabError
 from storylab.evaluation.cli import add_commands as add_evaluation_commands
-from storylab.shell import Arguments, add_json, add_model, print_json
+from storylab.inspection.cli import add_commands as add_inspection_commands
+from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings
 from storylab.storytellers import Piece, describe, load
 
 
@@ -46,17 +46,13 @@ def _parser() -> argparse.ArgumentParser:
     tell.add_argument("opening", nargs="?", help="the first sentence, 1 to 300 characters")
     add_model(tell)
     tell.add_argument("--seed", type=int, help="0 to 4294967295; drawn and reported where left out")
-    tell.add_argument("--preset", default="default", choices=PRESETS, help="settings by name")
-    meanings = option_help()
-    for name, option in OPTIONS.items():
-        choices = {"choices": option.choices} if option.choices else {"type": option.kind}
-        text = f"{meanings[name]} Default: {option.default}.".replace("%", "%%")
-        tell.add_argument("--" + name.replace("_", "-"), help=text, **choices)
+    add_settings(tell)
     tell.add_argument("--openings", metavar="FILE", help="a text file with an opening a line, each told")
     add_json(tell)
     tell.set_defaults(command=_tell)
 
     add_evaluation_commands(commands)
+    add_inspection_commands(commands)
 
     download = commands.add_parser("download", help="fetch a storyteller's weights")
     download.add_argument("name", metavar="NAME", help="a storyteller's name, or hub:OWNER/NAME")
@@ -81,8 +77,7 @@ def _models(options: Arguments) -> None:
 
 
 def _tell(options: Arguments) -> None:
-    changes = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
-    settings = Settings.from_mapping(changes, options.preset)
+    settings = read_settings(options)
     if (options.opening is None) == (options.openings is None):
         raise StoryLabError("give an opening, or --openings FILE")
     openings = [options.opening] if options.openings is None else _read_openings(options.openings)

@@ -50,15 +50,15 @@ def encode_stories(stories: Sequence[Story], tokenizer) -> list[EncodedStory]:
     if not stories:
         return []
     ids = lambda texts: tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]  # noqa: E731
-    encoded = []
-    for whole, opening in zip(ids([s.text for s in stories]), ids([s.opening for s in stories]), strict=True):
-        cut = next(
-            (i for i, pair in enumerate(zip(whole, opening, strict=False)) if pair[0] != pair[1]),
-            len(opening),
-        )
-        whole = np.array(whole, dtype=np.int32)
-        encoded.append(EncodedStory(whole[:cut], whole[cut:]))
-    return encoded
+    wholes, openings = ids([story.text for story in stories]), ids([story.opening for story in stories])
+    return [cut_after(opening, whole) for opening, whole in zip(openings, wholes, strict=True)]
+
+
+def cut_after(opening: Sequence[int], whole: Sequence[int]) -> EncodedStory:
+    """Cut a text's token ids where they cease to be those of its opening."""
+    pairs = zip(whole, opening, strict=False)
+    cut = next((i for i, pair in enumerate(pairs) if pair[0] != pair[1]), len(opening))
+    return EncodedStory(np.array(whole[:cut], dtype=np.int32), np.array(whole[cut:], dtype=np.int32))
 
 
 def pad(rows: Sequence[np.ndarray], value: int) -> Tensor:

@@ -5,6 +5,9 @@ import json
 import sys
 from typing import Any
 
+from storylab.decoding import OPTIONS, PRESETS, Settings
+from storylab.decoding.settings import option_help
+
 Arguments = argparse.Namespace
 
 
@@ -20,6 +23,26 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     """Let a command ask where and in what its models compute."""
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
     parser.add_argument("--dtype", default="fp32", choices=("fp32", "bf16"), help="default: fp32")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Let a command ask for a way to decode: a preset, and a flag for each option."""
+    parser.add_argument("--preset", default="default", choices=PRESETS, help="settings by name")
+    meanings = option_help()
+    for name, option in OPTIONS.items():
+        choices = {"choices": option.choices} if option.choices else {"type": option.kind}
+        text = f"{meanings[name]} Default: {option.default}.".replace("%", "%%")
+        parser.add_argument("--" + name.replace("_", "-"), help=text, **choices)
+
+
+def read_settings(options: Arguments) -> Settings:
+    """The settings that were asked for.
+
+    Raises:
+        StoryLabError: A value is out of range.
+    """
+    changes = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
+    return Settings.from_mapping(changes, options.preset)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -175,6 +175,13 @@ class Speller:
         return new
 
 
+def piece_text(tokenizer, token: int) -> str:
+    """The text of a token by itself, the blank before a word included; a lone byte is written `<0xE2>`."""
+    if tokenizer.convert_tokens_to_ids("<0x00>") != tokenizer.unk_token_id or token in tokenizer.all_special_ids:
+        return tokenizer.convert_ids_to_tokens(token)
+    return tokenizer.decode([token])
+
+
 def start_token(tokenizer) -> int | None:
     """The token that a text begins with: the start token, else the end token (GPT-2 has no other)."""
     return tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id

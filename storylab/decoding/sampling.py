@@ -21,7 +21,7 @@ from storylab.decoding.settings import Settings
 from storylab.errors import StoryLabError
 
 if TYPE_CHECKING:
-    from transformers.generation.logits_process import LogitsProcessorList
+    from transformers.generation.logits_process import LogitsProcessor, LogitsProcessorList
 
 
 class RandomStream:
@@ -49,8 +49,8 @@ class RandomStream:
         return uniform.clamp_(min=2.0**-54).log_().neg_().log_().neg_().float()
 
 
-def logits_processors(settings: Settings, mute: Sequence[int] = ()) -> LogitsProcessorList:
-    """The library's processors for the settings, in the order in which `generate` applies them.
+def named_processors(settings: Settings, mute: Sequence[int] = ()) -> dict[str, LogitsProcessor]:
+    """The library's processors for the settings by the option's name, in the order in which `generate` applies them.
 
     Tokens of `mute` are never chosen: those that are no text, such as padding.
 
@@ -60,26 +60,33 @@ def logits_processors(settings: Settings, mute: Sequence[int] = ()) -> LogitsPro
     # Takes a third of a second the first time, which reading settings or printing help should not pay.
     from transformers.generation import logits_process as library
 
-    processors = library.LogitsProcessorList()
+    processors: dict[str, LogitsProcessor] = {}
     if settings.repetition_penalty != 1:
-        processors.append(library.RepetitionPenaltyLogitsProcessor(settings.repetition_penalty))
+        processors["repetition_penalty"] = library.RepetitionPenaltyLogitsProcessor(settings.repetition_penalty)
     if settings.no_repeat_ngram_size > 0:
-        processors.append(library.NoRepeatNGramLogitsProcessor(settings.no_repeat_ngram_size))
+        processors["no_repeat_ngram_size"] = library.NoRepeatNGramLogitsProcessor(settings.no_repeat_ngram_size)
     if mute:
-        processors.append(library.SuppressTokensLogitsProcessor(list(mute)))
+        processors["mute"] = library.SuppressTokensLogitsProcessor(list(mute))
     if settings.strategy != "sample":
         return processors
     if settings.temperature != 1:
-        processors.append(library.TemperatureLogitsWarper(settings.temperature))
+        processors["temperature"] = library.TemperatureLogitsWarper(settings.temperature)
     if settings.top_k > 0:
-        processors.append(library.TopKLogitsWarper(settings.top_k))
+        processors["top_k"] = library.TopKLogitsWarper(settings.top_k)
     if settings.top_p < 1:
-        processors.append(library.TopPLogitsWarper(settings.top_p))
+        processors["top_p"] = library.TopPLogitsWarper(settings.top_p)
     if settings.min_p > 0:
-        processors.append(library.MinPLogitsWarper(settings.min_p))
+        processors["min_p"] = library.MinPLogitsWarper(settings.min_p)
     if settings.typical_p < 1:
-        processors.append(library.TypicalLogitsWarper(settings.typical_p))
+        processors["typical_p"] = library.TypicalLogitsWarper(settings.typical_p)
     return processors
+
+
+def logits_processors(settings: Settings, mute: Sequence[int] = ()) -> LogitsProcessorList:
+    """What `named_processors` gives, as the list that `generate` takes."""
+    from transformers.generation.logits_process import LogitsProcessorList
+
+    return LogitsProcessorList(named_processors(settings, mute).values())
 
 
 @dataclass(frozen=True, slots=True)

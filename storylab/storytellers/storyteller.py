@@ -29,7 +29,7 @@ class Storyteller:
         self.name, self.title, self.kind, self.folder = name, title, kind, folder
         self.tokenizer = kind.tokenizer
         # Tokens that are no text and not the end: never told, however wild the settings.
-        self._mute = [i for i in self.tokenizer.all_special_ids if i != kind.end]
+        self.mute = [i for i in self.tokenizer.all_special_ids if i != kind.end]
 
     @classmethod
     def from_folder(
@@ -113,7 +113,7 @@ class Storyteller:
 
     def chooser(self, settings: Settings, seed: int) -> TokenChooser:
         """What chooses the tokens of a greedy or sampled telling."""
-        return TokenChooser(settings, RandomStream(seed), self._mute)
+        return TokenChooser(settings, RandomStream(seed), self.mute)
 
     def session(self, prompts: Sequence[str]) -> Session:
         """Begin texts with prompts of equal length in tokens."""
@@ -142,7 +142,7 @@ class Storyteller:
             max_new_tokens=max(1, min(settings.max_new_tokens, room)),
             repetition_penalty=settings.repetition_penalty,
             no_repeat_ngram_size=settings.no_repeat_ngram_size,
-            suppress_tokens=self._mute or None,
+            suppress_tokens=self.mute or None,
             use_cache=self.model.generation_config.use_cache,
             eos_token_id=self.kind.end,
             pad_token_id=self.kind.end if self.tokenizer.pad_token_id is None else self.tokenizer.pad_token_id,

@@ -9,6 +9,11 @@ from storylab.storytellers.telling import EndedBy, Piece, Telling
 from storylab.tokenizers import Speller
 
 
+def prompt_of(opening: str) -> str:
+    """What a model reads of an opening: training stories have a stop there, else it would go on with the sentence."""
+    return opening if ends_with_stop(opening) else opening + "."
+
+
 class UnderWay:
     """A telling that has begun; `ended_by` is None until it ends."""
 
@@ -34,8 +39,8 @@ class UnderWay:
 
     @property
     def prompt(self) -> str:
-        """What the model reads: training stories have a stop there; without one, it would go on with the sentence."""
-        return self.opening if ends_with_stop(self.opening) else self.opening + "."
+        """What the model reads of the opening."""
+        return prompt_of(self.opening)
 
     def add(self, choice: Choice) -> Piece | None:
         """Put a token behind the text; None where it ends the telling."""

@@ -1,0 +1,78 @@
+"""A text, token by token."""
+
+import math
+
+import pytest
+
+from storylab.errors import StoryLabError
+from storylab.evaluation.score import story_losses
+from storylab.inspection.tokens import read_text
+from storylab.stories import Story
+from storylab.storytellers import load
+
+STORY = Story(
+    (
+        "Mara planted three seeds in an old teapot.",
+        "She watered them every morning before school.",
+        "One day a small green leaf appeared.",
+        "Her brother laughed and took a picture.",
+        "By summer the teapot was full of flowers.",
+    )
+)
+BUNDLED = ("encoder", "seq2seq", "gpt2-mini-finetuned")
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_log_probabilities_add_up_to_the_score(name):
+    storyteller = load(name)
+    reading = read_text(storyteller, STORY.opening, STORY.continuation)
+    nll, tokens = story_losses(storyteller, [STORY])
+    assert len(reading.tokens) == tokens[0]
+    assert -sum(token.log_probability for token in reading.tokens) == pytest.approx(nll[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_each_token_has_its_text_rank_entropy_and_alternatives(name):
+    storyteller = load(name)
+    reading = read_text(storyteller, STORY.opening, STORY.continuation)
+    assert "".join(token.text for token in reading.tokens).strip() == STORY.continuation
+    assert reading.tokens[-1].token == storyteller.kind.end
+    for token in reading.tokens:
+        probabilities = [other.probability for other in token.alternatives]
+        assert len(probabilities) == 10
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert 0 <= token.entropy <= math.log(len(storyteller.tokenizer)) + 1e-3
+        named = [other.token for other in token.alternatives]
+        assert (token.token in named) == (token.rank <= 10)
+        if token.rank <= 10:
+            mine = token.alternatives[token.rank - 1]
+            assert mine.probability == pytest.approx(math.exp(token.log_probability), rel=1e-4)
+
+
+def test_the_likeliest_token_is_what_a_greedy_telling_begins_with():
+    storyteller = load("gpt2-mini-finetuned")
+    greedy = storyteller.tell("My dog ran away", {"strategy": "greedy"}, seed=0)
+    reading = read_text(storyteller, "My dog ran away", "")
+    first = reading.tokens[0]
+    assert len(reading.tokens) == 1  # the end, which is not what it expects here
+    assert first.rank > 1
+    assert greedy.text.startswith(first.alternatives[0].text.strip())
+
+
+def test_characters_of_several_bytes_are_spelt_once_whole():
+    reading = read_text(load("seq2seq"), "My dog ran away.", "He saw a 🐕 at 7 a.m.")
+    assert "".join(token.text for token in reading.tokens).strip() == "He saw a 🐕 at 7 a.m."
+
+
+@pytest.mark.parametrize(
+    ("opening", "text", "message"),
+    [
+        ("", "He ran.", "empty"),
+        ("My dog ran away.", "word " * 500, "at most 2,000"),
+        ("My dog ran away.", "🐕" * 1000, "tokens"),
+        ("My dog ran away.", "\ud800", "surrogate"),
+    ],
+)
+def test_bad_input_is_answered_in_words(opening, text, message):
+    with pytest.raises(StoryLabError, match=message):
+        read_text(load("seq2seq"), opening, text)
