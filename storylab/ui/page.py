@@ -13,7 +13,7 @@ from storylab.ui.results import ResultsTab
 from storylab.ui.texts import LANGUAGES, Labels, Say
 from storylab.ui.warm_up import warm_up
 
-STYLE = Path(__file__).with_name("style.css")
+STYLES = sorted(Path(__file__).with_name("style").glob("*.css"))
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "Arial", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 ICON = (
@@ -70,7 +70,7 @@ def launch(page: gr.Blocks) -> None:
     _, address, _ = page.launch(
         i18n=page.i18n_instance,
         theme=_theme(),
-        css_paths=STYLE,
+        css_paths=STYLES,
         head=ICON,
         footer_links=["api", "settings"],
         max_file_size="1mb",

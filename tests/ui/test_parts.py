@@ -15,7 +15,7 @@ from storylab.ui import cards, slot
 from storylab.ui.cards import Card
 from storylab.ui.links import read_link
 from storylab.ui.slot import Slot
-from storylab.ui.texts import LANGUAGES, Labels, Say, language_of, shown_by_browser
+from storylab.ui.texts import LANGUAGES, Labels, Say, chinese, english, language_of, shown_by_browser
 from storylab.ui.visits import Run, Visits
 
 ROW = {"name": "teller", "title": "A <teller>", "kind": "seq2seq", "parameters": 12_345_678}
@@ -64,11 +64,17 @@ def test_every_text_is_used_and_every_used_text_is_there(root):
     source = "".join(path.read_text() for path in (root / "storylab" / "ui").glob("*.py"))
     used = set(re.findall(r"""\b(?:say|label|labels|Say\(\)|speaker\(request\)|_section)\(\s*["']([a-z_]+)""", source))
     assert used <= ENGLISH.keys()
-    made = {"download_", "kind_", "fact_", "ended_", "state_", "vote_"}  # f"kind_{...}" and the like
-    made |= {"example_", "fault_", "figure_"}
-    made |= {f"{key}_about" for key in used}
-    unused = {key for key in ENGLISH.keys() - used - OPTIONS.keys() if not key.startswith(tuple(made))}
-    assert unused <= {"copy", "copy_hint", "retry", "retry_hint"}
+    used |= set(re.findall(r"""["']([a-z_]+)["']""", source)) | OPTIONS.keys()  # chosen by a name of their own
+    begins = tuple(re.findall(r"""f["']([a-z]+_)\{""", source))  # f"kind_{...}" and the like
+    ends = tuple(re.findall(r"""f["']\{\w+\}(_[a-z]+)["']""", source))  # f"{...}_about"
+    unused = {key for key in ENGLISH.keys() - used if not key.startswith(begins) and not key.endswith(ends)}
+    assert not unused
+
+
+def test_no_text_is_written_twice():
+    for language in (english, chinese):
+        keys = [key for part in language._PARTS for key in part.TEXTS]
+        assert len(keys) == len(set(keys))
 
 
 def test_every_option_has_a_label():

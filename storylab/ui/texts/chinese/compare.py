@@ -1,13 +1,6 @@
-"""The page in Chinese."""
+"""The Compare tab: the opening, the storytellers, the settings, the cards, in Chinese."""
 
-# ruff: noqa: E501 - Chinese characters are counted twice
-
-CHINESE = {
-    "title": "StoryLab 故事实验室",
-    "tagline": "你写第一句，几个训练方式各不相同的语言模型接着往下写。",
-    "served": "StoryLab 已在 {address} 打开",
-    "caution": "这些模型只懂英语，会凭空编造，也可能写出令人不快的内容。",
-    "other_language": "English",
+TEXTS = {
     # The opening
     "opening": "第一句",
     "opening_hint": "用英语写故事的第一句",
@@ -133,59 +126,4 @@ CHINESE = {
     "copied": "已复制",
     "retry": "重讲",
     "retry_hint": "换个种子，再讲一次",
-    # The tabs
-    "tab_compare": "对比",
-    "tab_results": "结果",
-    # The results
-    "leaderboard": "它们有多好？",
-    "leaderboard_about": "用 {command} 在 {stories} 个故事上测得。点表头可排序；↑ 越高越好，↓ 越低越好。",
-    "metric": "指标",
-    "metric_perplexity_per_word": "每词困惑度",
-    "metric_four_sentences": "恰好四句后结束",
-    "metric_length": "长度（词）",
-    "metric_length_ratio": "长度比",
-    "metric_opening_carried_on": "延续开头",
-    "metric_stories_per_second": "每秒故事数",
-    "differences": "两者之差超出偶然吗？",
-    "differences_about": "差值及其 95% 区间，以及在谁讲了哪个故事无关紧要时出现这么大差值的概率，已按比较的对数校正。",
-    "one": "一个",
-    "other": "另一个",
-    "difference": "差值",
-    "cross_reading": "谁让谁意外？",
-    "cross_reading_about": "行里的读者读列里的作者所写故事的每词困惑度。颜色越深，越意外。",
-    "samples": "它们讲些什么",
-    "samples_about": "每个讲述者对同一句开头用三个种子讲的故事。",
-    "problem_same": "请选择两个不同的讲述者。",
-    # Run on your own file
-    "own": "用你自己的故事测一测",
-    "own_about": "一个带有 sentence1 到 sentence5 各列的 CSV。取前 {stories} 个故事，由至多 {storytellers} 个讲述者接着讲；"
-    "文件至多 {megabytes:.0f} MB，用后即删。",
-    "own_file": "你的 CSV",
-    "own_run": "评测",
-    "own_waits": "排队中……",
-    "own_begins": "正在打开讲述者……",
-    "own_download": "下载报告",
-    "own_stopped": "已停止。",
-    "problem_file": "请先选择一个 CSV 文件。",
-    "problem_many": "一次至多 {most} 个讲述者。",
-    "problem_long": "超过了 {most} 分钟；请减少讲述者或故事。",
-    "problem_broken": "这里出了问题，已记录下来。",
-    "problem_large": "文件有 {megabytes:.1f} MB，至多读 {most:.0f} MB。",
-    # The blind vote
-    "vote": "哪个故事更好？",
-    "vote_about": "两个讲述者从同一句接着讲；你选了之后才知道是谁。",
-    "vote_ask": "给我看两个故事",
-    "vote_telling": "两个讲述者正在写……",
-    "vote_left": "左边的",
-    "vote_right": "右边的",
-    "vote_first": "左边的更好",
-    "vote_second": "右边的更好",
-    "vote_tie": "一样好",
-    "vote_none": "还没有人投票。",
-    "vote_strength": "实力（对数优势）",
-    "vote_share": "入选",
-    "vote_votes": "票数",
-    "storyteller": "讲述者",
-    "problem_two": "这需要两个就绪的讲述者。",
-    "problem_vote": "页面已找不到这两个故事，请另要两个。",
 }

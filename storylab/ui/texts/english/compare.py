@@ -1,11 +1,6 @@
-"""The page in English."""
+"""The Compare tab: the opening, the storytellers, the settings, the cards, in English."""
 
-ENGLISH = {
-    "title": "StoryLab",
-    "tagline": "You write the first sentence. Language models, each trained in its own way, write the rest.",
-    "served": "StoryLab is open at {address}",
-    "other_language": "中文",
-    "caution": "The models know only English, make things up, and may write something that offends.",
+TEXTS = {
     # The opening
     "opening": "First sentence",
     "opening_hint": "Write the first sentence of a story",
@@ -100,58 +95,6 @@ ENGLISH = {
     "copied": "Copied",
     "retry": "Retry",
     "retry_hint": "Tell this one again, with a new seed",
-    # The tabs
-    "tab_compare": "Compare",
-    "tab_results": "Results",
-    # The results
-    "leaderboard": "How good are they?",
-    "leaderboard_about": "Measured on {stories} stories by {command}. A click on a "
-    "heading sorts by it; ↑ higher is better, ↓ lower is better.",
-    "metric": "Metric",
-    "differences": "Do two of them differ by more than chance?",
-    "differences_about": "The difference with its 95% interval, and the chance of one as large if it did not matter "
-    "who told which story, corrected for the number of pairs.",
-    "one": "One",
-    "other": "The other",
-    "difference": "Difference",
-    "cross_reading": "Who finds whom surprising?",
-    "cross_reading_about": "Perplexity per word of the reader, in a row, on the stories of the writer, in a column. "
-    "The darker, the more surprised.",
-    "samples": "What they tell",
-    "samples_about": "Each storyteller's stories of one opening, with three seeds.",
-    "problem_same": "Choose two different storytellers.",
-    # Run on your own file
-    "own": "Run it on your own stories",
-    "own_about": "A CSV with the columns sentence1 to sentence5. The first {stories} stories are told on from, by up "
-    "to {storytellers} storytellers; the file may have {megabytes:.0f} MB, and is deleted afterwards.",
-    "own_file": "Your CSV",
-    "own_run": "Evaluate",
-    "own_waits": "Waiting in line …",
-    "own_begins": "Opening the storytellers …",
-    "own_download": "Download the report",
-    "own_stopped": "Stopped.",
-    "problem_file": "Choose a CSV file first.",
-    "problem_many": "At most {most} storytellers at once.",
-    "problem_long": "That took more than {most} minutes; choose fewer storytellers or stories.",
-    "problem_broken": "Something went wrong here. It has been noted.",
-    "problem_large": "The file has {megabytes:.1f} MB; at most {most:.0f} MB are read.",
-    # The blind vote
-    "vote": "Which story is better?",
-    "vote_about": "Two storytellers go on from the same sentence; who they are is shown once you have picked.",
-    "vote_ask": "Show me two stories",
-    "vote_telling": "Two storytellers are at it …",
-    "vote_left": "The left one",
-    "vote_right": "The right one",
-    "vote_first": "The left one is better",
-    "vote_second": "The right one is better",
-    "vote_tie": "Equally good",
-    "vote_none": "Nobody has voted yet.",
-    "vote_strength": "Strength (log-odds)",
-    "vote_share": "Picked",
-    "vote_votes": "Votes",
-    "storyteller": "Storyteller",
-    "problem_two": "Two storytellers must be ready for that.",
-    "problem_vote": "The page has lost these stories; ask for two others.",
 }
 
 EXAMPLES = {

@@ -1,0 +1,3 @@
+"""The Decoding tab, in Chinese."""
+
+TEXTS: dict[str, str] = {}

@@ -1,0 +1,17 @@
+"""The page as a whole, in Chinese."""
+
+TEXTS = {
+    "title": "StoryLab 故事实验室",
+    "tagline": "你写第一句，几个训练方式各不相同的语言模型接着往下写。",
+    "served": "StoryLab 已在 {address} 打开",
+    "caution": "这些模型只懂英语，会凭空编造，也可能写出令人不快的内容。",
+    "other_language": "English",
+    # The tabs
+    "tab_compare": "对比",
+    "tab_results": "结果",
+    "tab_tokens": "词元",
+    "tab_decoding": "解码",
+    "tab_training": "训练",
+    "tab_stories": "故事",
+    "tab_tour": "导览",
+}

@@ -1,0 +1,3 @@
+"""The Stories tab, in Chinese."""
+
+TEXTS: dict[str, str] = {}

@@ -1,0 +1,3 @@
+"""The Tokens tab, in Chinese."""
+
+TEXTS: dict[str, str] = {}

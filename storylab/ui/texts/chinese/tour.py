@@ -1,0 +1,3 @@
+"""The Tour tab, in Chinese."""
+
+TEXTS: dict[str, str] = {}

@@ -1,0 +1,3 @@
+"""The Training tab, in Chinese."""
+
+TEXTS: dict[str, str] = {}

@@ -1,0 +1,3 @@
+"""The Decoding tab, in English."""
+
+TEXTS: dict[str, str] = {}

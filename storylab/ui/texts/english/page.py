@@ -1,0 +1,17 @@
+"""The page as a whole, in English."""
+
+TEXTS = {
+    "title": "StoryLab",
+    "tagline": "You write the first sentence. Language models, each trained in its own way, write the rest.",
+    "served": "StoryLab is open at {address}",
+    "other_language": "中文",
+    "caution": "The models know only English, make things up, and may write something that offends.",
+    # The tabs
+    "tab_compare": "Compare",
+    "tab_results": "Results",
+    "tab_tokens": "Tokens",
+    "tab_decoding": "Decoding",
+    "tab_training": "Training",
+    "tab_stories": "Stories",
+    "tab_tour": "Tour",
+}

@@ -1,0 +1,3 @@
+"""The Stories tab, in English."""
+
+TEXTS: dict[str, str] = {}

@@ -1,0 +1,3 @@
+"""The Tokens tab, in English."""
+
+TEXTS: dict[str, str] = {}

@@ -1,0 +1,3 @@
+"""The Tour tab, in English."""
+
+TEXTS: dict[str, str] = {}

@@ -1,0 +1,3 @@
+"""The Training tab, in English."""
+
+TEXTS: dict[str, str] = {}
