@@ -21,7 +21,7 @@ from storylab.ui.visits import Run
 EDGES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255", "#999999")
 """Colours of the cards' edges, which colour-blind people can tell apart (Okabe and Ito 2008; one of Tol's)."""
 
-SCRIPT = Path(__file__).with_name("card.js").read_text(encoding="utf-8")
+SCRIPT = (Path(__file__).with_name("scripts") / "card.js").read_text(encoding="utf-8")
 """What the buttons on a card do in the browser."""
 
 

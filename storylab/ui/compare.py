@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import gradio as gr
 
 from storylab.decoding import PRESETS, check_opening
@@ -9,10 +11,12 @@ from storylab.errors import StoryLabError
 from storylab.storytellers import describe
 from storylab.storytellers.stand_in import stand_in
 from storylab.ui import cards
+from storylab.ui.address import Address
 from storylab.ui.controls import AT_ONCE, OWN, Controls
 from storylab.ui.downloads import Download
 from storylab.ui.links import Link, read_link
 from storylab.ui.slot import Slot
+from storylab.ui.tab import PageTab
 from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
 from storylab.ui.visits import Run, Visits
 
@@ -25,12 +29,14 @@ SHOW_CARDS = """() => setTimeout(() => document.querySelector(".card[aria-busy=t
 """On a small screen the cards lie below it."""
 
 
-class CompareTab:
+class CompareTab(PageTab):
     """The tab's components and what happens between them."""
 
-    def __init__(self, label: Labels) -> None:
+    key = "compare"
+
+    def __init__(self, tab: gr.Tab, label: Labels, visits: Visits, address: Address) -> None:
+        super().__init__(tab, label, visits, address)
         rows = describe()
-        self.visits = Visits()
         ready = _names(rows, "ready")[:AT_FIRST]
         with gr.Column(elem_id="ask"):
             with gr.Row(elem_id="ask-line"):
@@ -44,8 +50,10 @@ class CompareTab:
                     html_attributes=gr.InputHTMLAttributes(lang="en", enterkeyhint="go", autocomplete="off"),
                 )
                 with gr.Row(elem_id="actions"):
-                    self.tell = gr.Button(label("tell"), variant="primary", elem_id="tell")
-                    self.stop = gr.Button(label("stop"), variant="secondary", elem_id="stop")
+                    self.tell = gr.Button(label("tell"), variant="primary", elem_id="compare-run", elem_classes="run")
+                    self.stop = gr.Button(
+                        label("stop"), variant="secondary", elem_id="compare-stop", elem_classes="stop"
+                    )
             self.problem = gr.HTML("", elem_id="problem", apply_default_css=False)
             with gr.Row(elem_id="examples"):
                 gr.HTML(label("examples"), elem_classes="quiet", apply_default_css=False)
@@ -85,24 +93,38 @@ class CompareTab:
 
     @property
     def _looks(self) -> list[gr.components.Component | gr.Row]:
-        """What `_look` gives new values."""
+        """What `_new_looks` gives new values."""
         lines = [output for download in self.downloads.values() for output in download.outputs]
         return [self.chosen, self.not_ready, *lines]
 
     @property
-    def arriving(self) -> dict[gr.components.Component | gr.Row, tuple[str, ...]]:
-        """Components to which `_arrive` gives texts, and the properties that hold them."""
-        return dict.fromkeys(self._looks, ("value", "choices")) | {self.controls.preset: ("info",)}
-
-    def open_link(self, page: gr.Blocks) -> None:
-        """Fill the fields from the page's address, and look at the storytellers anew, when it is opened."""
+    def arriving(self) -> dict[gr.blocks.Block, tuple[str, ...]]:
         controls = self.controls
-        page.load(
-            self._arrive,
-            outputs=[self.problem, *self._looks, self.opening, controls.seed, *controls.settings_fields],
-            **AT_ONCE,
-        )
-        page.unload(self._leave)
+        return {
+            self.problem: (),
+            **dict.fromkeys(self._looks, ("value", "choices")),
+            self.opening: (),
+            controls.seed: (),
+            **dict.fromkeys(controls.settings_fields, ()),
+            controls.preset: ("info",),
+        }
+
+    def arrive(self, query: Mapping[str, str], say: Say) -> list:
+        rows = self._rows()
+        link = read_link(query, [name for _, name in _choices(rows, say)])
+        problem = gr.skip()  # a Tell pressed by now may have left one of its own
+        if not _names(rows, "ready"):
+            problem = cards.problem(say("problem_nobody"))
+        elif link.problems:
+            problem = cards.problem(say("problem_link", problems="; ".join(link.problems)))
+        settings, preset = link.settings or PRESETS["default"], link.preset or (OWN if link.settings else "default")
+        return [
+            problem,
+            *self._new_looks(say, link),
+            link.opening or gr.skip(),
+            gr.skip() if link.seed is None else link.seed,
+            *self.controls.fill(settings, say, preset),
+        ]
 
     # What happens. `request` is filled in by gradio; its session hash is the visitor.
 
@@ -123,15 +145,15 @@ class CompareTab:
     def _stop(self, request: gr.Request) -> None:
         self.visits.stop(request.session_hash)
 
-    def _leave(self, request: gr.Request) -> None:
-        self.visits.leave(request.session_hash)
-
     def _show(self, chosen: list[str]) -> list[dict]:
         return [gr.update(visible=name in chosen) for name in self.slots]
 
-    def _look(self, request: gr.Request, link: Link | None = None) -> list:
+    def _look(self, request: gr.Request) -> list:
+        return self._new_looks(speaker(request))
+
+    def _new_looks(self, say: Say, link: Link | None = None) -> list:
         """New values for `_looks`: who is there by now; what is chosen stays, but for what a link asks for."""
-        rows, say = self._rows(), speaker(request)
+        rows = self._rows()
         chosen = (
             gr.update(choices=_choices(rows, say))
             if link is None
@@ -147,23 +169,6 @@ class CompareTab:
 
     def _rows(self) -> list[dict]:
         return [row for row in describe() if row["name"] in self.slots]
-
-    def _arrive(self, request: gr.Request) -> list:
-        rows, say = self._rows(), speaker(request)
-        link = read_link(dict(request.query_params), [name for _, name in _choices(rows, say)])
-        problem = gr.skip()  # a Tell pressed by now may have left one of its own
-        if not _names(rows, "ready"):
-            problem = cards.problem(say("problem_nobody"))
-        elif link.problems:
-            problem = cards.problem(say("problem_link", problems="; ".join(link.problems)))
-        settings, preset = link.settings or PRESETS["default"], link.preset or (OWN if link.settings else "default")
-        return [
-            problem,
-            *self._look(request, link),
-            link.opening or gr.skip(),
-            gr.skip() if link.seed is None else link.seed,
-            *self.controls.fill(settings, say, preset),
-        ]
 
 
 def _names(rows: list[dict], state: str) -> list[str]:

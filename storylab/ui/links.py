@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from storylab.decoding import OPTIONS, PRESETS, Settings, check_opening, check_seed
 from storylab.decoding.settings import shown
@@ -57,6 +58,21 @@ def read_link(query: Mapping[str, str], ready: Collection[str]) -> Link:
         if link.settings != PRESETS[link.preset or "default"]:
             link.preset = None
     return link
+
+
+def write_query(tab: str, **parts: object) -> str:
+    """The query of a link to a tab that presses its main button; a part that is None or empty is left out."""
+    kept = {name: part for name, part in parts.items() if part not in (None, "")}
+    return urlencode({"tab": tab, **kept, "run": 1})
+
+
+def write_settings(settings: Settings) -> dict[str, object]:
+    """The parts of a link that give settings: the name of their preset, or what differs from the default one."""
+    for name, preset in PRESETS.items():
+        if settings == preset:
+            return {} if name == "default" else {"preset": name}
+    default = PRESETS["default"].to_dict()
+    return {name: value for name, value in settings.to_dict().items() if value != default[name]}
 
 
 def _read_names(words: str, ready: Collection[str]) -> list[str]:

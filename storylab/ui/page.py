@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
+from storylab.ui.address import RUN, Address
 from storylab.ui.api import add_endpoints
 from storylab.ui.compare import CompareTab
+from storylab.ui.controls import AT_ONCE, HIDDEN
+from storylab.ui.decoding import DecodingTab
 from storylab.ui.language import Translation
 from storylab.ui.results import ResultsTab
-from storylab.ui.texts import LANGUAGES, Labels, Say
+from storylab.ui.stories import StoriesTab
+from storylab.ui.tab import PageTab
+from storylab.ui.texts import LANGUAGES, Labels, Say, speaker
+from storylab.ui.tokens import TokensTab
+from storylab.ui.tour import TourTab
+from storylab.ui.training import TrainingTab
+from storylab.ui.visits import Visits
 from storylab.ui.warm_up import warm_up
+
+TABS: tuple[type[PageTab], ...] = (
+    CompareTab,
+    TokensTab,
+    DecodingTab,
+    TrainingTab,
+    ResultsTab,
+    StoriesTab,
+    TourTab,
+)
+"""The page's tabs, from left to right."""
 
 STYLES = sorted(Path(__file__).with_name("style").glob("*.css"))
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "Arial", "sans-serif")
@@ -21,48 +44,62 @@ ICON = (
     "<text y='.9em' font-size='90'>📖</text></svg>\">"
 )
 
-KEYS = """document.addEventListener("keydown", (event) => {
-  const tells = event.key === "Enter" && (event.ctrlKey || event.metaKey);
-  if (!tells && event.key !== "Escape") return;
-  if (tells && event.target.closest("#opening")) return; // Enter alone tells from there
-  const button = document.querySelector(tells ? "#tell" : "#stop");
-  if (button?.offsetParent) button.click(); // not from another tab
-});"""
-"""Ctrl+Enter tells and Esc stops, wherever the cursor is."""
-SWITCH = """element.addEventListener("click", (event) => {
-  const link = event.target.closest("#language");
-  if (!link) return;
-  event.preventDefault();
-  const address = new URL(window.location);
-  address.searchParams.set("lang", link.lang);
-  window.location = address;
-});"""
-"""The other language's page keeps the rest of the address."""
+SCRIPTS = Path(__file__).with_name("scripts")
 
 
 def build() -> gr.Blocks:
     """Put the page together; no model is loaded, and nothing is asked over the network."""
-    label = Labels()
+    label, visits = Labels(), Visits()
     with gr.Blocks(title=Say()("title"), delete_cache=(600, 3600)) as page:
-        gr.HTML(label.made(_masthead), elem_id="masthead", js_on_load=SWITCH + KEYS, apply_default_css=False)
-        with gr.Tabs(elem_id="tabs"):
-            with gr.Tab(label("tab_compare"), id="compare"):
-                compare = CompareTab(label)
-            with gr.Tab(label("tab_results"), id="results") as results:
-                ResultsTab(results, label)
+        script = (SCRIPTS / "masthead.js").read_text(encoding="utf-8")
+        gr.HTML(label.made(_masthead), elem_id="masthead", js_on_load=script, apply_default_css=False)
+        address, tabs = Address(), []
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as bar:
+            for kind in TABS:
+                with gr.Tab(label(f"tab_{kind.key}"), id=kind.key) as tab:
+                    tabs.append(kind(tab, label, visits, address))
         gr.HTML(label.made(lambda say: f"<p>{say('caution')}</p>"), elem_id="caution", apply_default_css=False)
-        Translation(page, label, compare.arriving)
-        compare.open_link(page)
+        _open_links(page, bar, tabs, label)
+        page.unload(_leaver(visits))
         add_endpoints()
     page.i18n_instance = label.i18n
     return page.queue(max_size=100, default_concurrency_limit=4)
+
+
+def _open_links(page: gr.Blocks, bar: gr.Tabs, tabs: Sequence[PageTab], label: Labels) -> None:
+    """When the page is opened, fill the fields from its address, in the visitor's language, and run it if asked to."""
+    kept = {block: texts for tab in tabs for block, texts in tab.arriving.items()}
+    keys = [tab.key for tab in tabs]
+
+    def arrive(request: gr.Request) -> list[Any]:
+        query, say = dict(request.query_params), speaker(request)
+        wanted = query.get("tab")
+        selected = gr.Tabs(selected=wanted) if wanted in keys else gr.skip()
+        return [selected, *(value for tab in tabs for value in tab.arrive(query, say))]
+
+    Translation(page, label, kept)
+    arrived = page.load(arrive, outputs=[bar, *kept], **AT_ONCE)
+    arrived.success(None, js=RUN, **HIDDEN)
+
+
+def _leaver(visits: Visits) -> Callable[[gr.Request], None]:
+    """What ends all that runs for a visitor whose page is closed."""
+
+    def leave(request: gr.Request) -> None:
+        visits.leave(request.session_hash)
+
+    return leave
 
 
 def _masthead(say: Say) -> str:
     """The title, and a link to the page in the other language."""
     (other,) = LANGUAGES.keys() - {say.language}
     link = f'<a id="language" href="?lang={other}" lang="{other}" hreflang="{other}">{say("other_language")}</a>'
-    return f"<h1>{say('title')}</h1><p>{say('tagline')}</p>{link}"
+    copy = (
+        f'<button id="copy-link" type="button" title="{escape(say("copy_link_hint"))}"'
+        f' data-done="{escape(say("copied"))}">{escape(say("copy_link"))}</button>'
+    )
+    return f"<h1>{say('title')}</h1><p>{say('tagline')}</p><nav>{copy}{link}</nav>"
 
 
 def launch(page: gr.Blocks) -> None:
@@ -71,7 +108,7 @@ def launch(page: gr.Blocks) -> None:
         i18n=page.i18n_instance,
         theme=_theme(),
         css_paths=STYLES,
-        head=ICON,
+        head=f"{ICON}<script>{(SCRIPTS / 'page.js').read_text(encoding='utf-8')}</script>",
         footer_links=["api", "settings"],
         max_file_size="1mb",
         ssr_mode=False,  # needs Node, and a second process to start

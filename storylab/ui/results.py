@@ -10,9 +10,12 @@ from storylab.errors import StoryLabError
 from storylab.evaluation.report import HEADINGS, Report, heading, number, p_value, ranking
 from storylab.evaluation.results import read_record
 from storylab.ui import cards, charts, panels
+from storylab.ui.address import Address
 from storylab.ui.controls import AT_ONCE
 from storylab.ui.own_stories import OwnStories
+from storylab.ui.tab import PageTab
 from storylab.ui.texts import Labels, Say, speaker
+from storylab.ui.visits import Visits
 from storylab.ui.vote import BlindVote
 
 COLUMNS = (
@@ -29,11 +32,14 @@ COLUMNS = (
 """The metrics of the leaderboard; the chart and the comparison have all of them."""
 
 
-class ResultsTab:
+class ResultsTab(PageTab):
     """The tab's components and what happens between them."""
 
-    def __init__(self, tab: gr.Tab, label: Labels):
+    key = "results"
+
+    def __init__(self, tab: gr.Tab, label: Labels, visits: Visits, address: Address):
         """Build it into a tab, which is filled when it is first opened."""
+        super().__init__(tab, label, visits, address)
         try:
             self.report: Report | None = read_record()
         except StoryLabError as error:

@@ -8,9 +8,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from storylab.decoding import Settings, check_seed
+from storylab.errors import StoryLabError
+from storylab.storytellers import load
 
+if TYPE_CHECKING:
+    from storylab.storytellers.storyteller import Storyteller
+
+OWN_NAME = "yours"
+"""The name of the storyteller that a visitor has trained on the page."""
+MOST_OWN = 8
+"""Visitors whose own storyteller is kept; of more, the oldest is given up."""
 MOST_VISITORS = 1000
 """Visitors remembered; of more, those who came first are forgotten."""
 
@@ -48,6 +58,7 @@ class Visits:
 
     def __init__(self) -> None:
         self._visits: dict[str, _Visit] = {}
+        self._own: dict[str, Storyteller] = {}
         self._guard = threading.Lock()
 
     def start(self, visitor: str, runs: Iterable[Run]) -> None:
@@ -88,5 +99,31 @@ class Visits:
     def leave(self, visitor: str) -> None:
         """Forget a visitor whose page is closed, and end what is still told."""
         with self._guard:
+            self._own.pop(visitor, None)
             if visit := self._visits.pop(visitor, None):
                 visit.end(replaced=True)
+
+    def keep_own(self, visitor: str, storyteller: Storyteller) -> None:
+        """Keep the storyteller that a visitor has trained until the page is closed."""
+        with self._guard:
+            self._own.pop(visitor, None)
+            self._own[visitor] = storyteller
+            while len(self._own) > MOST_OWN:
+                self._own.pop(next(iter(self._own)))
+
+    def own(self, visitor: str) -> Storyteller | None:
+        """The storyteller that a visitor has trained; None where there is none, or no longer."""
+        with self._guard:
+            return self._own.get(visitor)
+
+    def load(self, visitor: str, name: str) -> Storyteller:
+        """The storyteller of a name, for a visitor.
+
+        Raises:
+            StoryLabError: There is none of that name, or it can't tell.
+        """
+        if name != OWN_NAME:
+            return load(name)
+        if own := self.own(visitor):
+            return own
+        raise StoryLabError("the storyteller that you trained is gone; train it again")

@@ -49,7 +49,7 @@ def open_page(browser, server) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
         page.on("request", on_request)
         page.goto(f"{server.url}?{urlencode(query)}")
-        expect(page.locator("#tell")).to_be_visible()
+        expect(page.locator("#compare-run")).to_be_visible()
         if "opening" in query:  # what it asks for is filled in just after
             expect(page.locator("#opening textarea")).to_have_value(query["opening"])
         return page
@@ -153,7 +153,7 @@ STOP_AS_SOON_AS_ONE_TELLS = """() => new Promise((done) => {
     if (!document.querySelector(".card.telling")) return;
     seen.disconnect();
     const began = performance.now();
-    document.querySelector("#stop").click();
+    document.querySelector("#compare-stop").click();
     const wait = setInterval(() => {
       if (document.querySelector(".card.waiting, .card.telling")) return;
       clearInterval(wait);
@@ -161,7 +161,7 @@ STOP_AS_SOON_AS_ONE_TELLS = """() => new Promise((done) => {
     }, 5);
   });
   seen.observe(document.body, { subtree: true, childList: true, attributes: true });
-  document.querySelector("#tell").click();
+  document.querySelector("#compare-run").click();
 })"""
 
 
@@ -318,8 +318,8 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 )
 def test_the_page_speaks_chinese_to_who_reads_it_or_asks_for_it(open_page, width, scheme, locale, lang):
     page = open_page(width, scheme, locale, opening=DOG, models="seq2seq", **({"lang": lang} if lang else {}))
-    expect(page.locator("#tell")).to_have_text("讲故事")
-    page.locator("#tell").click()
+    expect(page.locator("#compare-run")).to_have_text("讲故事")
+    page.locator("#compare-run").click()
     wait_until_told(page)
     expect(card(page, "seq2seq").locator("h2")).to_have_text("编码器-解码器，从零训练")
     assert all(CHINESE.search(words) for words in card(page, "seq2seq").locator("dt").all_inner_texts())
@@ -336,10 +336,10 @@ def test_the_page_speaks_chinese_to_who_reads_it_or_asks_for_it(open_page, width
 def test_the_switch_leads_to_the_other_language_and_keeps_the_rest(open_page):
     page = open_page(opening=DOG, seed="11", models="encoder")
     page.get_by_role("link", name="中文").click()
-    expect(page.locator("#tell")).to_have_text("讲故事")
+    expect(page.locator("#compare-run")).to_have_text("讲故事")
     expect(page.locator("#opening textarea")).to_have_value(DOG)
     page.get_by_role("link", name="English").click()
-    expect(page.locator("#tell")).to_have_text("Tell")
+    expect(page.locator("#compare-run")).to_have_text("Tell")
     expect(page.locator("#opening textarea")).to_have_value(DOG)
 
 

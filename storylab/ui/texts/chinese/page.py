@@ -6,6 +6,9 @@ TEXTS = {
     "served": "StoryLab 已在 {address} 打开",
     "caution": "这些模型只懂英语，会凭空编造，也可能写出令人不快的内容。",
     "other_language": "English",
+    "copy_link": "复制链接",
+    "copy_link_hint": "复制这个页面的链接：打开它的人会得到同样的文字",
+    "title_own": "你在此微调的模型",
     # The tabs
     "tab_compare": "对比",
     "tab_results": "结果",

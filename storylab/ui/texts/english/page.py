@@ -6,6 +6,9 @@ TEXTS = {
     "served": "StoryLab is open at {address}",
     "other_language": "中文",
     "caution": "The models know only English, make things up, and may write something that offends.",
+    "copy_link": "Copy link",
+    "copy_link_hint": "Copy a link to this view: whoever opens it gets the same texts",
+    "title_own": "Yours, fine-tuned here",
     # The tabs
     "tab_compare": "Compare",
     "tab_results": "Results",
