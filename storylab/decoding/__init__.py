@@ -5,7 +5,7 @@ that reading settings or splitting sentences stays free of its start-up time.
 """
 
 from storylab.decoding.pathologies import Pathology, find_pathologies
-from storylab.decoding.settings import OPTIONS, PRESETS, Settings, check_opening, check_seed
+from storylab.decoding.settings import OPTIONS, PRESETS, Settings, check_opening, check_seed, own_seed
 from storylab.decoding.stopping import first_sentences, split_sentences
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "check_seed",
     "find_pathologies",
     "first_sentences",
+    "own_seed",
     "split_sentences",
 ]

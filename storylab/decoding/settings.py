@@ -7,19 +7,16 @@ same description through `OPTIONS` and `option_help`.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import inspect
 import secrets
 import unicodedata
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any
 
+from storylab.docstrings import field_help
 from storylab.errors import StoryLabError
 
 STRATEGIES = ("greedy", "beam", "sample")
@@ -195,22 +192,9 @@ OPTIONS: dict[str, Option] = {
 """Every option of `Settings` by name, in the order of the class."""
 
 
-@cache
 def option_help() -> dict[str, str]:
-    """The docstring of every option by name, on one line: its meaning, unit and range.
-
-    Python keeps no docstrings of fields, so they are read from this file, once.
-    """
-    module = ast.parse(Path(__file__).read_text(encoding="utf-8"))
-    body = next(n.body for n in module.body if isinstance(n, ast.ClassDef) and n.name == Settings.__name__)
-    return {
-        node.target.id: " ".join(inspect.cleandoc(below.value.value).split())
-        for node, below in pairwise(body)
-        if isinstance(node, ast.AnnAssign)
-        and isinstance(node.target, ast.Name)
-        and isinstance(below, ast.Expr)
-        and isinstance(below.value, ast.Constant)
-    }
+    """The docstring of every option by name, on one line: its meaning, unit and range."""
+    return field_help(Settings)
 
 
 PRESETS: dict[str, Settings] = {
@@ -280,3 +264,13 @@ def check_seed(seed: Any = None) -> int:
     if not number or not 0 <= seed <= MAX_SEED or seed != int(seed):
         raise StoryLabError(f"seed must be a whole number from 0 to {MAX_SEED}, not {shown(seed)}")
     return int(seed)
+
+
+def own_seed(seed: int, name: str) -> int:
+    """The seed of a storyteller that is to have random numbers of its own: another for each name, the same each time.
+
+    Args:
+        seed: The seed that all of them were given.
+        name: The storyteller's name.
+    """
+    return (seed + zlib.crc32(name.encode())) % (MAX_SEED + 1)

@@ -1,7 +1,10 @@
 """What a storyteller gives back: pieces while it tells, a telling at the end."""
 
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any, Literal
+
+from storylab.errors import StoryLabError
 
 EndedBy = Literal["end", "sentences", "tokens", "stopped"]
 
@@ -52,3 +55,26 @@ class Telling:
     def to_dict(self) -> dict[str, Any]:
         """The telling as JSON-ready data."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Any) -> "Telling":
+        """A telling from what `to_dict` made of one, wherever that has been in the meantime.
+
+        Raises:
+            StoryLabError: A field is missing, unknown or of the wrong type.
+        """
+        import pydantic
+
+        try:
+            return _reader().validate_python(data, extra="forbid")
+        except pydantic.ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "it"
+            raise StoryLabError(f"that is no telling: {where}: {first['msg']}") from None
+
+
+@cache
+def _reader():
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Telling)

@@ -14,6 +14,7 @@ from typing import Any
 
 from storylab.decoding import find_pathologies, split_sentences
 from storylab.evaluation.one_story import StoryFigures, story_figures
+from storylab.inspection.differences import Stretch, differences, differing_words
 from storylab.storytellers import Telling
 from storylab.ui.texts import Say
 from storylab.ui.visits import Run
@@ -28,7 +29,9 @@ SCRIPT = (Path(__file__).with_name("scripts") / "card.js").read_text(encoding="u
 class Card:
     """The card of one storyteller in its states; each method returns HTML."""
 
-    def __init__(self, row: Mapping[str, Any], number: int, say: Say, teller: Mapping[str, Any] | None = None):
+    def __init__(
+        self, row: Mapping[str, Any], number: int, say: Say, teller: Mapping[str, Any] | None = None, place: str = ""
+    ):
         """Make the card of a storyteller.
 
         Args:
@@ -36,9 +39,10 @@ class Card:
             number: Its place in the catalogue, from 0, which decides on its colour.
             say: Its language.
             teller: The description of the storyteller that tells in its place; None where it tells itself.
+            place: Where on the page it is; empty: the storyteller's own place.
         """
         self.name, self.kind, self.say = row["name"], row["kind"], say
-        self.title = title(row, say)
+        self.title, self.place = title(row, say), place or row["name"]
         self.edge = EDGES[number % len(EDGES)]
         parameters = row["parameters"]
         self.size = say("size", name=self.name, parameters=parameters / 1e6) if parameters else self.name
@@ -56,14 +60,27 @@ class Card:
     def telling(self, run: Run, told: str, tokens: int) -> str:
         """In the midst of a story: the text told so far, its faults, and how many tokens it has."""
         story = split_sentences(told)
-        faults = find_pathologies(run.opening, story, None, run.settings.sentences)
-        body = _story(run.opening, story) + self._faults((fault.code, fault.message) for fault in faults)
+        found = find_pathologies(run.opening, story, None, run.settings.sentences)
+        body = _story(run.opening, story) + faults(((fault.code, fault.message) for fault in found), self.say)
         return self._html("telling", body, {"seed": run.seed, "tokens": tokens})
 
-    def told(self, telling: Telling, log_probability: float | None = None) -> str:
-        """At the end of a story; `log_probability` is that of its tokens, summed."""
-        body = _story(telling.opening, telling.story)
-        body += self._faults((fault["code"], fault["message"]) for fault in telling.pathologies)
+    def told(
+        self, telling: Telling, log_probability: float | None = None, pinned: Telling | None = None, tools: bool = True
+    ) -> str:
+        """At the end of a story.
+
+        Args:
+            telling: What was told.
+            log_probability: That of its tokens, summed; None leaves the surprise out.
+            pinned: A telling to compare it with: the words that differ are marked.
+            tools: Whether the card has its buttons.
+        """
+        if pinned is None or pinned == telling:
+            body = _story(telling.opening, telling.story)
+        else:
+            marked = differences(pinned.text, telling.story)
+            body = _marked_story(telling.opening, marked) + self._compared(differing_words(marked), telling)
+        body += faults(((fault["code"], fault["message"]) for fault in telling.pathologies), self.say)
         if telling.story:
             body += self._figures(story_figures(telling.opening, telling.story, log_probability))
         if not telling.story and telling.ended_by != "stopped":
@@ -73,12 +90,26 @@ class Card:
             facts["first"] = self.say("milliseconds", value=telling.seconds_to_first_token * 1000)
             facts["speed"] = self.say("tokens_per_second", value=telling.tokens_per_second)
         facts["ended"] = self.say(f"ended_{telling.ended_by}", sentences=len(telling.story))
-        return self._html("told", body, facts, self._tools(copy=bool(telling.story)))
+        return self._html("told", body, facts, self._tools(told=bool(telling.story)) if tools else "")
+
+    def pinned(self, telling: Telling) -> str:
+        """The telling that others are compared with, and a button that ends that."""
+        head = f"<p>{escape(self.say('pinned'))} {self._button('unpin')}</p>"
+        story = escape(f"{telling.opening} {telling.text}")
+        return (
+            f'<section class="pinned" style="--edge: {self.edge}" aria-label="{escape(self.say("pinned"))}">'
+            f"{head}<p><b>{escape(self.title)}</b> {escape(self.say('with_seed', seed=telling.seed))}</p>"
+            f'<p class="story">{story}</p></section>'
+        )
+
+    def _compared(self, words: int, telling: Telling) -> str:
+        key = "differs_from_pinned" if words else "same_as_pinned"
+        return f'<p class="compared">{escape(self.say(key, words=words, total=len(telling.text.split())))}</p>'
 
     def failed(self, run: Run, reason: str) -> str:
         """Something kept the storyteller from telling; the reason is one line."""
         body = _story(run.opening, []) + _paragraph(self.say("failed", reason=reason), role="alert")
-        return self._html("failed", body, {"seed": run.seed}, self._tools(copy=False))
+        return self._html("failed", body, {"seed": run.seed}, self._tools(told=False))
 
     def _html(self, state: str, body: str, facts: Mapping[str, object] | None = None, tools: str = "") -> str:
         if self.stands_in:
@@ -87,19 +118,12 @@ class Card:
         busy = "true" if state in ("waiting", "telling") else "false"
         return (
             f'<article class="card {state}" style="--edge: {self.edge}" data-storyteller="{escape(self.name)}"'
+            f' data-place="{escape(self.place)}"'
             f' aria-busy="{busy}" aria-label="{escape(self.title)}">'
             f"<header><h2>{escape(self.title)}</h2><p>{escape(self.size)}</p></header>"
             f'<div class="body">{body}</div>'
             f'<footer>{self._facts(facts or {})}<div class="tools">{tools}</div></footer></article>'
         )
-
-    def _faults(self, faults: Iterable[tuple[str, str]]) -> str:
-        """What is wrong with a story, by name, with a sentence on why and what helps."""
-        items = (
-            f"<li><b>{escape(self.say(f'fault_{code}'))}</b> {escape(self.say.or_else(f'why_{code}', message))}</li>"
-            for code, message in faults
-        )
-        return f'<ul class="faults">{"".join(items)}</ul>'
 
     def _figures(self, figures: StoryFigures) -> str:
         """The measures of a story; what each means shows itself where the pointer rests."""
@@ -125,14 +149,24 @@ class Card:
         )
         return f"<dl>{''.join(items)}</dl>"
 
-    def _tools(self, copy: bool) -> str:
+    def _tools(self, told: bool) -> str:
         done = f' data-done="{escape(self.say("copied"))}"'
-        return (self._button("copy", done) if copy else "") + self._button("retry")
+        of_story = self._button("pin") + self._button("look") + self._button("copy", done) if told else ""
+        return of_story + self._button("retry")
 
     def _button(self, name: str, attributes: str = "") -> str:
         hint = escape(self.say(f"{name}_hint"))
         words = escape(self.say(name))
         return f'<button type="button" data-do="{name}" title="{hint}"{attributes}>{words}</button>'
+
+
+def faults(found: Iterable[tuple[str, str]], say: Say) -> str:
+    """What is wrong with a story, by code and message, as HTML: by name, with a sentence on why and what helps."""
+    items = (
+        f"<li><b>{escape(say(f'fault_{code}'))}</b> {escape(say.or_else(f'why_{code}', message))}</li>"
+        for code, message in found
+    )
+    return f'<ul class="faults">{"".join(items)}</ul>'
 
 
 def _share(value: float | None) -> str:
@@ -180,6 +214,13 @@ def _story(opening: str, sentences: Iterable[str]) -> str:
         [f'<li class="opening">{escape(opening)}</li>'], (f"<li>{escape(s)}</li>" for s in sentences)
     )
     return f"<ol>{''.join(lines)}</ol>"
+
+
+def _marked_story(opening: str, marked: Iterable[Iterable[Stretch]]) -> str:
+    """The same, with the words that differ from another telling marked."""
+    mark = lambda stretch: f"<mark>{escape(stretch.text)}</mark>" if stretch.differs else escape(stretch.text)  # noqa: E731
+    lines = (f"<li>{' '.join(map(mark, line))}</li>" for line in marked)
+    return f'<ol><li class="opening">{escape(opening)}</li>{"".join(lines)}</ol>'
 
 
 def _paragraph(words: str, role: str = "") -> str:

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Collection, Mapping
 
 import gradio as gr
 
-from storylab.decoding import PRESETS, check_opening
+from storylab.decoding import check_opening, own_seed
+from storylab.decoding.settings import MAX_SEED
 from storylab.errors import StoryLabError
-from storylab.storytellers import describe
+from storylab.storytellers import Telling, describe
 from storylab.storytellers.stand_in import stand_in
 from storylab.ui import cards
 from storylab.ui.address import Address
-from storylab.ui.controls import AT_ONCE, OWN, Controls
-from storylab.ui.downloads import Download
-from storylab.ui.links import Link, read_link
-from storylab.ui.slot import Slot
-from storylab.ui.tab import PageTab
+from storylab.ui.ask import Ask
+from storylab.ui.controls import AT_ONCE
+from storylab.ui.history import History, export_buttons
+from storylab.ui.links import write_query, write_settings
+from storylab.ui.several import PLACES, Several
+from storylab.ui.slot import Cards, Slot
+from storylab.ui.tab import PageTab, press
 from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
-from storylab.ui.visits import Run, Visits
+from storylab.ui.tokens import TokensTab
+from storylab.ui.visits import OWN_NAME, Run, Visits
 
-AT_FIRST = 4
-"""Storytellers that are chosen when the page opens, where so many are ready."""
-REMOTE = ("hub:", "pypi:")
-"""How sources begin that are downloaded."""
 SHOW_CARDS = """() => setTimeout(() => document.querySelector(".card[aria-busy=true]")
     ?.scrollIntoView({behavior: "smooth", block: "nearest"}), 50)"""
 """On a small screen the cards lie below it."""
+OWN_ROW = {"name": OWN_NAME, "title": OWN_NAME, "kind": "causal", "parameters": None, "base": ""}
+"""What is known of the storyteller that a visitor has trained before there is one."""
 
 
 class CompareTab(PageTab):
@@ -37,159 +40,134 @@ class CompareTab(PageTab):
     def __init__(self, tab: gr.Tab, label: Labels, visits: Visits, address: Address) -> None:
         super().__init__(tab, label, visits, address)
         rows = describe()
-        ready = _names(rows, "ready")[:AT_FIRST]
-        with gr.Column(elem_id="ask"):
-            with gr.Row(elem_id="ask-line"):
-                self.opening = gr.Textbox(
-                    next(iter(EXAMPLES.values())),
-                    label=label("opening"),
-                    placeholder=label("opening_hint"),
-                    lines=1,
-                    max_lines=4,
-                    elem_id="opening",
-                    html_attributes=gr.InputHTMLAttributes(lang="en", enterkeyhint="go", autocomplete="off"),
-                )
-                with gr.Row(elem_id="actions"):
-                    self.tell = gr.Button(label("tell"), variant="primary", elem_id="compare-run", elem_classes="run")
-                    self.stop = gr.Button(
-                        label("stop"), variant="secondary", elem_id="compare-stop", elem_classes="stop"
-                    )
-            self.problem = gr.HTML("", elem_id="problem", apply_default_css=False)
-            with gr.Row(elem_id="examples"):
-                gr.HTML(label("examples"), elem_classes="quiet", apply_default_css=False)
-                for name, opening in EXAMPLES.items():
-                    chip = gr.Button(label(f"example_{name}"), size="sm", elem_classes="chip")
-                    chip.click(lambda opening=opening: opening, outputs=self.opening, **AT_ONCE)
-            self.chosen = gr.CheckboxGroup(
-                _labelled(rows, label), value=ready, label=label("storytellers"), elem_id="storytellers"
-            )
-            self.not_ready = gr.HTML(elem_id="not-ready", apply_default_css=False)
-            with gr.Column(elem_id="downloads"):
-                self.downloads = {row["name"]: Download(row, label) for row in rows if row["source"].startswith(REMOTE)}
-            self.not_ready.value = label.made(lambda say: self._not_ready(rows, say))
-            gr.HTML(label("keys"), elem_id="keys", elem_classes="quiet", apply_default_css=False)
-            self.controls = Controls(label)
-        by_name = {row["name"]: row for row in rows}
+        surprise = self.begin()
+        self.ask = Ask(rows, label, visits)
+        self.cards = Cards({row["name"]: row for row in [*rows, OWN_ROW]})
+        self.pinned = gr.HTML("", visible=False, elem_id="pinned", js_on_load=cards.SCRIPT, apply_default_css=False)
         with gr.Row(elem_id="cards"):
-            self.slots = {name: Slot(name, by_name, self.visits, label, visible=name in ready) for name in by_name}
+            self.slots = {
+                name: Slot(name, self.cards, visits, label, visible=name in self.ask.ready) for name in self.cards.rows
+            }
+        self.several = Several(self.cards, visits)
+        with gr.Row(elem_classes="buttons", elem_id="export"):
+            export_buttons(label("export"), label, self._shown)
+        self.history = History(label, visits)
         self._wire()
+        surprise.click(_any_example, outputs=self.ask.opening, **AT_ONCE).success(None, js=press("compare-run"))
 
     def _wire(self) -> None:
-        places = [slot.html for slot in self.slots.values()]
+        ask, places = self.ask, [*self._places, self.several.html]
         asked = gr.on(
-            [self.tell.click, self.opening.submit],
+            [ask.tell.click, ask.opening.submit],
             self._ask,
-            [self.opening, self.chosen, *self.controls.inputs],
-            [self.problem, *places],
+            ask.inputs,
+            [ask.problem, self.address.query, *places],
             **AT_ONCE,
         )
-        for slot in self.slots.values():
-            slot.tell_after(asked)
+        for place in (*self.slots.values(), self.several):
+            place.tell_after(asked, self.history.kept)
         asked.success(None, js=SHOW_CARDS)
-        self.stop.click(self._stop, **AT_ONCE)
-        self.chosen.change(self._show, self.chosen, places, **AT_ONCE)
-        for download in self.downloads.values():
-            download.wire(self._look, self._looks)
+        ask.stop.click(self._stop, **AT_ONCE)
+        ask.chosen.change(self._show, ask.chosen, places, **AT_ONCE)
+        for html in places:
+            html.select(self._pin, outputs=self.pinned, **AT_ONCE)
+        self.pinned.clear(self._unpin, outputs=self.pinned, **AT_ONCE)
+        self.tab.select(ask.look, outputs=ask.looks, **AT_ONCE)
 
     @property
-    def _looks(self) -> list[gr.components.Component | gr.Row]:
-        """What `_new_looks` gives new values."""
-        lines = [output for download in self.downloads.values() for output in download.outputs]
-        return [self.chosen, self.not_ready, *lines]
+    def _places(self) -> list[gr.HTML]:
+        return [slot.html for slot in self.slots.values()]
 
     @property
-    def arriving(self) -> dict[gr.blocks.Block, tuple[str, ...]]:
-        controls = self.controls
-        return {
-            self.problem: (),
-            **dict.fromkeys(self._looks, ("value", "choices")),
-            self.opening: (),
-            controls.seed: (),
-            **dict.fromkeys(controls.settings_fields, ()),
-            controls.preset: ("info",),
-        }
+    def arriving(self) -> dict[gr.blocks.Block, Collection[str]]:
+        return self.ask.arriving
 
     def arrive(self, query: Mapping[str, str], say: Say) -> list:
-        rows = self._rows()
-        link = read_link(query, [name for _, name in _choices(rows, say)])
-        problem = gr.skip()  # a Tell pressed by now may have left one of its own
-        if not _names(rows, "ready"):
-            problem = cards.problem(say("problem_nobody"))
-        elif link.problems:
-            problem = cards.problem(say("problem_link", problems="; ".join(link.problems)))
-        settings, preset = link.settings or PRESETS["default"], link.preset or (OWN if link.settings else "default")
-        return [
-            problem,
-            *self._new_looks(say, link),
-            link.opening or gr.skip(),
-            gr.skip() if link.seed is None else link.seed,
-            *self.controls.fill(settings, say, preset),
-        ]
+        return self.ask.arrive(query, say)
+
+    def connect(self, page: gr.Blocks, tabs: Mapping[str, PageTab], bar: gr.Tabs) -> None:
+        self.history.open(page)
+        tokens = tabs[TokensTab.key]
+        if not hasattr(tokens, "opening"):
+            return
+        fields = [bar, tokens.opening, tokens.text, tokens.readers]
+        for html in [*self._places, self.several.html]:
+            chosen = html.expand(self._look_inside, outputs=fields, **AT_ONCE)
+            chosen.success(None, js=press("tokens-run"))
 
     # What happens. `request` is filled in by gradio; its session hash is the visitor.
 
-    def _ask(self, request: gr.Request, opening: str, chosen: list[str], *values: float) -> list:
+    def _ask(self, request: gr.Request, opening: str, chosen: list[str], seeds: int, luck: str, *values: float) -> list:
         say = speaker(request)
         try:
             opening = check_opening(opening)
-            seed, settings = self.controls.read(*values)
+            seed, settings = self.ask.controls.read(*values)
             if not chosen:
                 raise StoryLabError(say("problem_choose"))
+            if seeds > 1 and len(chosen) > 1:
+                raise StoryLabError(say("problem_one"))
         except StoryLabError as error:
-            return [cards.problem(str(error)), *(gr.skip() for _ in self.slots)]
+            return [cards.problem(str(error)), *(gr.skip() for _ in range(len(self.slots) + 2))]
         rows = describe()
-        runs = {name: Run(name, opening, settings, seed, stand_in(name, rows) or "") for name in chosen}
-        self.visits.start(request.session_hash, runs.values())
-        return ["", *(slot.waiting(runs[n], say) if n in runs else gr.skip() for n, slot in self.slots.items())]
+        run = lambda name, seed, place="": Run(name, opening, settings, seed, stand_in(name, rows) or "", place)  # noqa: E731
+        if seeds > 1:
+            runs = [run(*chosen, (seed + n) % (MAX_SEED + 1), place) for n, place in enumerate(PLACES[: int(seeds)])]
+        else:
+            runs = [run(name, own_seed(seed, name) if luck == "own" else seed) for name in chosen]
+        self.visits.start(request.session_hash, runs)
+        query = write_query(
+            "compare",
+            opening=opening,
+            models=",".join(name for name in chosen if name != OWN_NAME),
+            seed=seed,
+            seeds=int(seeds) if seeds > 1 else None,
+            luck=luck if luck != "same" else None,
+            **write_settings(settings),
+        )
+        return ["", query, *self._waiting(runs, seeds > 1, say)]
+
+    def _waiting(self, runs: list[Run], several: bool, say: Say) -> list[dict]:
+        """The places with the runs in them, the others hidden where they are not of this kind."""
+        if several:
+            return [gr.update(visible=False)] * len(self.slots) + [
+                gr.update(value=self.several.waiting(runs, say), visible=True)
+            ]
+        asked = {run.name: run for run in runs}
+        shown = [
+            gr.update(value=slot.waiting(asked[name], say), visible=True) if name in asked else gr.update(visible=False)
+            for name, slot in self.slots.items()
+        ]
+        return [*shown, gr.update(value="", visible=False)]
 
     def _stop(self, request: gr.Request) -> None:
         self.visits.stop(request.session_hash)
 
     def _show(self, chosen: list[str]) -> list[dict]:
-        return [gr.update(visible=name in chosen) for name in self.slots]
+        return [*(gr.update(visible=name in chosen) for name in self.slots), gr.update(visible=False)]
 
-    def _look(self, request: gr.Request) -> list:
-        return self._new_looks(speaker(request))
+    def _shown(self, visitor: str) -> list[Telling]:
+        return [run.telling for run in self.visits.runs(visitor).values() if run.telling]
 
-    def _new_looks(self, say: Say, link: Link | None = None) -> list:
-        """New values for `_looks`: who is there by now; what is chosen stays, but for what a link asks for."""
-        rows = self._rows()
-        chosen = (
-            gr.update(choices=_choices(rows, say))
-            if link is None
-            else gr.update(choices=_choices(rows, say), value=link.storytellers or _names(rows, "ready")[:AT_FIRST])
-        )
-        outside = [(self.downloads[row["name"]], row) for row in rows if row["name"] in self.downloads]
-        lines = [new for download, row in outside for new in download.shown(row, say)]
-        return [chosen, self._not_ready(rows, say), *lines]
+    def _told(self, request: gr.Request, event: gr.EventData) -> Telling:
+        """The telling on the card whose button was pressed."""
+        run = self.visits.runs(request.session_hash).get(str(getattr(event, "place", "")))
+        if run is None or run.telling is None:
+            raise gr.Error(speaker(request)("problem_gone"), print_exception=False)
+        return run.telling
 
-    def _not_ready(self, rows: list[dict], say: Say) -> str:
-        """Those that can't tell, but for the ones that have a line of their own with a button."""
-        return cards.not_ready([row for row in rows if row["name"] not in self.downloads], say)
+    def _pin(self, request: gr.Request, event: gr.EventData) -> dict:
+        telling, say = self._told(request, event), speaker(request)
+        self.visits.pin(request.session_hash, telling)
+        return gr.update(value=self.cards.card(telling.model, say).pinned(telling), visible=True)
 
-    def _rows(self) -> list[dict]:
-        return [row for row in describe() if row["name"] in self.slots]
+    def _unpin(self, request: gr.Request) -> dict:
+        self.visits.pin(request.session_hash, None)
+        return gr.update(value="", visible=False)
 
-
-def _names(rows: list[dict], state: str) -> list[str]:
-    return [row["name"] for row in rows if row["state"] == state]
+    def _look_inside(self, request: gr.Request, event: gr.EventData) -> list:
+        telling = self._told(request, event)
+        return [gr.Tabs(selected="tokens"), telling.opening, telling.text, [telling.model]]
 
 
-def _choices(rows: list[dict], say: Say) -> list[tuple[str, str]]:
-    """Who can be asked to tell: the ready ones, and those for which another can stand in, with their state."""
-    return [(_choice(row, say), row["name"]) for row in rows if _can_be_asked(row, rows)]
-
-
-def _labelled(rows: list[dict], label: Labels) -> list[tuple[str, str]]:
-    """The same in every language."""
-    choice = lambda row: label.made(lambda say: _choice(row, say))  # noqa: E731
-    return [(choice(row), row["name"]) for row in rows if _can_be_asked(row, rows)]
-
-
-def _can_be_asked(row: dict, rows: list[dict]) -> bool:
-    return row["state"] == "ready" or (row["state"] != "broken" and bool(stand_in(row["name"], rows)))
-
-
-def _choice(row: dict, say: Say) -> str:
-    name = cards.title(row, say)
-    return name if row["state"] == "ready" else say("choice_absent", title=name, state=say(f"state_{row['state']}"))
+def _any_example() -> str:
+    return random.choice(list(EXAMPLES.values()))

@@ -6,6 +6,7 @@ import gradio as gr
 
 from storylab.decoding import OPTIONS, PRESETS, Settings, check_seed
 from storylab.decoding.settings import PRESET_DESCRIPTIONS, Option, option_help
+from storylab.ui.links import LUCK, MOST_SEEDS
 from storylab.ui.texts import Labels, Say, speaker
 
 HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
@@ -40,6 +41,16 @@ class Controls:
                     elem_id="seed",
                 )
                 self.new_seed = gr.Button(label("new_seed"), elem_id="new-seed")
+                self.seeds = gr.Slider(
+                    1, MOST_SEEDS, 1, step=1, label=label("seeds"), info=label("seeds_info"), elem_id="seeds"
+                )
+                self.luck = gr.Radio(
+                    [(label(f"luck_{luck}"), luck) for luck in LUCK],
+                    value="same",
+                    label=label("luck"),
+                    info=label("luck_info"),
+                    elem_id="luck",
+                )
             with gr.Row(elem_classes="fields"):
                 for name, option in OPTIONS.items():
                     self.fields[name] = _field(option, defaults, label)

@@ -16,6 +16,10 @@ from storylab.decoding.settings import shown
 from storylab.errors import StoryLabError
 
 T = TypeVar("T")
+LUCK = ("same", "own")
+"""Whether all storytellers have the same random numbers, or each has its own."""
+MOST_SEEDS = 6
+"""Seeds at once of one storyteller."""
 
 
 @dataclass
@@ -25,6 +29,10 @@ class Link:
     opening: str | None = None
     storytellers: list[str] | None = None
     seed: int | None = None
+    seeds: int | None = None
+    """How many seeds at once, of one storyteller."""
+    luck: str | None = None
+    """`own` where each storyteller has random numbers of its own."""
     preset: str | None = None
     settings: Settings | None = None
     problems: list[str] = field(default_factory=list)
@@ -50,6 +58,8 @@ def read_link(query: Mapping[str, str], ready: Collection[str]) -> Link:
     link.opening = part("opening", check_opening)
     link.storytellers = part("models", lambda names: _read_names(names, ready))
     link.seed = part("seed", lambda words: check_seed(_read_number("seed", words, int)))
+    link.seeds = part("seeds", _read_seeds)
+    link.luck = part("luck", _read_luck)
     link.preset = part("preset", _read_preset)
     values = {name: part(name, lambda words, name=name: _read_option(name, words)) for name in OPTIONS}
     changes = {name: value for name, value in values.items() if value is not None}
@@ -60,10 +70,16 @@ def read_link(query: Mapping[str, str], ready: Collection[str]) -> Link:
     return link
 
 
-def write_query(tab: str, **parts: object) -> str:
-    """The query of a link to a tab that presses its main button; a part that is None or empty is left out."""
+def write_query(tab: str, run: bool = True, **parts: object) -> str:
+    """The query of a link to a tab; a part that is None or empty is left out.
+
+    Args:
+        tab: The tab's key.
+        run: Whether the link presses the tab's main button.
+        parts: What else it says.
+    """
     kept = {name: part for name, part in parts.items() if part not in (None, "")}
-    return urlencode({"tab": tab, **kept, "run": 1})
+    return urlencode({"tab": tab, **kept} | ({"run": 1} if run else {}))
 
 
 def write_settings(settings: Settings) -> dict[str, object]:
@@ -81,6 +97,19 @@ def _read_names(words: str, ready: Collection[str]) -> list[str]:
         if name not in ready:
             raise StoryLabError(f"storyteller {shown(name)} is not ready here")
     return names
+
+
+def _read_seeds(words: str) -> int:
+    number = _read_number("seeds", words, int)
+    if not 1 <= number <= MOST_SEEDS:
+        raise StoryLabError(f"seeds must be a whole number from 1 to {MOST_SEEDS}, not {shown(words)}")
+    return number
+
+
+def _read_luck(words: str) -> str:
+    if words not in LUCK:
+        raise StoryLabError(f"luck must be one of {', '.join(LUCK)}, not {shown(words)}")
+    return words
 
 
 def _read_preset(name: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from storylab.ui.compare import CompareTab
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.decoding import DecodingTab
 from storylab.ui.language import Translation
+from storylab.ui.mcp_tools import answer_in_json
 from storylab.ui.results import ResultsTab
 from storylab.ui.stories import StoriesTab
 from storylab.ui.tab import PageTab
@@ -59,6 +62,9 @@ def build() -> gr.Blocks:
                 with gr.Tab(label(f"tab_{kind.key}"), id=kind.key) as tab:
                     tabs.append(kind(tab, label, visits, address))
         gr.HTML(label.made(lambda say: f"<p>{say('caution')}</p>"), elem_id="caution", apply_default_css=False)
+        by_key = {tab.key: tab for tab in tabs}
+        for tab in tabs:
+            tab.connect(page, by_key, bar)
         _open_links(page, bar, tabs, label)
         page.unload(_leaver(visits))
         add_endpoints()
@@ -104,20 +110,23 @@ def _masthead(say: Say) -> str:
 
 def launch(page: gr.Blocks) -> None:
     """Serve the page where `GRADIO_SERVER_NAME` and `GRADIO_SERVER_PORT` say, until it is interrupted."""
-    _, address, _ = page.launch(
-        i18n=page.i18n_instance,
-        theme=_theme(),
-        css_paths=STYLES,
-        head=f"{ICON}<script>{(SCRIPTS / 'page.js').read_text(encoding='utf-8')}</script>",
-        footer_links=["api", "settings"],
-        max_file_size="1mb",
-        ssr_mode=False,  # needs Node, and a second process to start
-        share=False,
-        enable_monitoring=False,  # nobody's use of the page is listed
-        run_history=False,
-        prevent_thread_lock=True,
-        quiet=True,
-    )
+    with redirect_stdout(io.StringIO()):  # of MCP gradio speaks even when quiet, in signs that not every terminal has
+        _, address, _ = page.launch(
+            i18n=page.i18n_instance,
+            theme=_theme(),
+            css_paths=STYLES,
+            head=f"{ICON}<script>{(SCRIPTS / 'page.js').read_text(encoding='utf-8')}</script>",
+            footer_links=["api", "settings"],
+            max_file_size="1mb",
+            ssr_mode=False,  # needs Node, and a second process to start
+            share=False,
+            enable_monitoring=False,  # nobody's use of the page is listed
+            run_history=False,
+            mcp_server=True,
+            prevent_thread_lock=True,
+            quiet=True,
+        )
+    answer_in_json(page)
     print(Say()("served", address=address), flush=True)
     warm_up()
     page.block_thread()

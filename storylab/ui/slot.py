@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from storylab.errors import StoryLabError
-from storylab.storytellers import Telling, describe, load
+from storylab.storytellers import Telling, describe
 from storylab.storytellers.stand_in import stand_in
 from storylab.ui.cards import SCRIPT, Card
 from storylab.ui.controls import AT_ONCE, HIDDEN
@@ -22,24 +22,70 @@ REFRESH = 0.05
 """Seconds between two looks of a card while it is told; the first token is shown at once."""
 
 
+def looks(run: Run, card: Card, visits: Visits, visitor: str) -> Iterator[str | None]:
+    """Tell a run: the looks of its card, one for each token, None where it need not be drawn again yet.
+
+    The telling is noted for the visitor when it ends. A run whose card belongs to something newer by now ends
+    without a last look.
+    """
+    told, tokens, log_probability, drawn = "", 0, 0.0, 0.0
+    try:
+        storyteller = visits.load(visitor, run.teller or run.name)
+        for piece in storyteller.stream(run.opening, run.settings, run.seed, run.stop):
+            if run.replaced:
+                return
+            if isinstance(piece, Telling):
+                visits.note(visitor, run, piece)
+                yield card.told(piece, log_probability, visits.pinned(visitor))
+                return
+            told, tokens, log_probability = told + piece.text, tokens + 1, log_probability + piece.log_probability
+            due = time.monotonic() - drawn > REFRESH
+            drawn = time.monotonic() if due else drawn
+            yield card.telling(run, told, tokens) if due else None
+    except StoryLabError as error:
+        yield card.failed(run, str(error))
+    finally:
+        run.stop.set()
+
+
+class Cards:
+    """Makes the cards of a set of storytellers."""
+
+    def __init__(self, rows: Mapping[str, Mapping[str, Any]]):
+        """Take the descriptions of all storytellers by name, in the order of the catalogue."""
+        self.rows = rows
+
+    def card(self, name: str, say: Say, teller: str = "", place: str = "") -> Card:
+        """The card of a storyteller, in a language.
+
+        Args:
+            name: The storyteller's.
+            say: The language.
+            teller: Who tells in its place; empty or the same name: nobody.
+            place: Where on the page it is; empty: the storyteller's own place.
+        """
+        stands_in = None if teller in ("", name) else self.rows[teller]
+        return Card(self.rows[name], list(self.rows).index(name), say, stands_in, place)
+
+
 class Slot:
     """A card's component and what makes it tell. `request` is gradio's; its session hash is the visitor."""
 
-    def __init__(self, name: str, rows: Mapping[str, Mapping[str, Any]], visits: Visits, label: Labels, visible: bool):
+    def __init__(self, name: str, cards: Cards, visits: Visits, label: Labels, visible: bool):
         """Make the place of a storyteller.
 
         Args:
             name: Its name.
-            rows: The descriptions of all storytellers by name, in the order of the catalogue.
+            cards: Makes its card.
             visits: What all visitors have asked for.
             label: What the card says while it is idle comes from there.
             visible: Whether the card is to be seen at first.
         """
-        self.name, self.rows, self.visits = name, rows, visits
-        idle = label.made(lambda say: self._card(say).idle())
+        self.name, self.cards, self.visits = name, cards, visits
+        idle = label.made(lambda say: cards.card(name, say).idle())
         self.html = gr.HTML(idle, visible=visible, js_on_load=SCRIPT, apply_default_css=False)
 
-    def tell_after(self, asked: gr.events.Dependency) -> None:
+    def tell_after(self, asked: gr.events.Dependency, history: gr.BrowserState) -> None:
         """Tell once a listener has noted what is asked for, and again when the card's own button asks for it.
 
         Each storyteller has a listener of its own, so that all tell at once; one that nobody asked ends at once.
@@ -48,7 +94,7 @@ class Slot:
         for event in (asked, again):
             event.success(
                 self._tell,
-                outputs=self.html,
+                outputs=[self.html, history],
                 concurrency_limit=CONCURRENT_TELLINGS,
                 concurrency_id=f"tell-{self.name}",
                 trigger_mode="multiple",
@@ -56,39 +102,31 @@ class Slot:
             )
 
     def _ask_again(self, request: gr.Request) -> str:
+        say = speaker(request)
         run = self.visits.again(request.session_hash, self.name)
         if run is None:
-            raise gr.Error(speaker(request)("problem_gone"), print_exception=False)
-        run.teller = stand_in(self.name, describe()) or ""  # it may have come in the meantime
-        return self.waiting(run, speaker(request))
+            raise gr.Error(say("problem_gone"), print_exception=False)
+        run.teller = stand_in(run.name, describe()) or ""  # it may have come in the meantime
+        return self.waiting(run, say)
 
     def waiting(self, run: Run, say: Say) -> str:
         """The card of a telling that is about to begin."""
-        return self._card(say, run.teller).waiting(run)
+        return self.cards.card(self.name, say, run.teller).waiting(run)
 
-    def _card(self, say: Say, teller: str = "") -> Card:
-        stands_in = None if teller in ("", self.name) else self.rows[teller]
-        return Card(self.rows[self.name], list(self.rows).index(self.name), say, stands_in)
+    def _tell(self, request: gr.Request) -> Iterator[list]:
+        visitor = request.session_hash
+        run = self.visits.take(visitor, self.name)
+        if run is not None:
+            card = self.cards.card(self.name, speaker(request), run.teller)
+            yield from shown(looks(run, card, self.visits, visitor), run, self.visits, visitor)
+        yield [gr.skip(), gr.skip()]  # a generator without a value would empty the card
 
-    def _tell(self, request: gr.Request) -> Iterator[str | dict]:
-        run = self.visits.take(request.session_hash, self.name)
-        if run is None:
-            yield gr.skip()  # a generator without a value would empty the card
-            return
-        told, tokens, log_probability, shown, card = "", 0, 0.0, 0.0, self._card(speaker(request), run.teller)
-        try:
-            for piece in load(run.teller or self.name).stream(run.opening, run.settings, run.seed, run.stop):
-                if run.replaced:
-                    yield gr.skip()
-                    return
-                if isinstance(piece, Telling):
-                    yield card.told(piece, log_probability)
-                    return
-                told, tokens, log_probability = told + piece.text, tokens + 1, log_probability + piece.log_probability
-                if time.monotonic() - shown > REFRESH:
-                    shown = time.monotonic()
-                    yield card.telling(run, told, tokens)
-        except StoryLabError as error:
-            yield card.failed(run, str(error))
-        finally:
-            run.stop.set()
+
+def shown(looks: Iterator[str | None], run: Run, visits: Visits, visitor: str) -> Iterator[list]:
+    """The looks of a place as values for its component and for the history, which changes once all is told."""
+    try:
+        yield from ([look, gr.skip()] for look in looks if look is not None)
+    finally:
+        looks.close()
+    if run.telling:
+        yield [gr.skip(), [telling.to_dict() for telling in visits.history(visitor)]]

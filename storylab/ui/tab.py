@@ -13,6 +13,11 @@ from storylab.ui.texts import Labels, Say
 from storylab.ui.visits import Visits
 
 
+def press(button: str) -> str:
+    """The script of a listener that presses a button, by its id, once it can be pressed."""
+    return f"() => window.storylabPress({button!r})"
+
+
 class PageTab:
     """A tab of the page. `run`, its main button, has the id `<key>-run`: a link may press it."""
 
@@ -34,6 +39,15 @@ class PageTab:
         A part that is no good is left out; `gr.skip()` leaves a component as it is.
         """
         return []
+
+    def connect(self, page: gr.Blocks, tabs: Mapping[str, PageTab], bar: gr.Tabs) -> None:
+        """Listen to the page, and lead to other tabs, once all are there.
+
+        Args:
+            page: The page.
+            tabs: Its tabs by their keys.
+            bar: Their bar; `gr.Tabs(selected=key)` as its new value shows a tab.
+        """
 
     def begin(self) -> gr.Button:
         """The tab's first line; returns its button."""

@@ -26,4 +26,9 @@ def labelled(rows: Sequence[Mapping[str, Any]], label: Labels) -> list[tuple[Any
 def choices(request: gr.Request, say: Say, visits: Visits) -> list[tuple[str, str]]:
     """The same for a visitor whose page is open: with the storyteller that they have trained, where there is one."""
     found = [(cards.title(row, say), row["name"]) for row in ready()]
-    return found + ([(say("title_own"), OWN_NAME)] if visits.own(request.session_hash) else [])
+    return found + ([(say("title_yours"), OWN_NAME)] if visits.own(request.session_hash) else [])
+
+
+def titles(say: Say) -> dict[str, str]:
+    """What every storyteller is called, by its name."""
+    return {row["name"]: cards.title(row, say) for row in describe()} | {OWN_NAME: say("title_yours")}

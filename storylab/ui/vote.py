@@ -17,7 +17,8 @@ from storylab.evaluation.votes import Vote, Votes, strengths, votes_file
 from storylab.storytellers import Telling, describe, load
 from storylab.ui import cards, panels
 from storylab.ui.controls import AT_ONCE, HIDDEN
-from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
+from storylab.ui.tellers import titles
+from storylab.ui.texts import EXAMPLES, Labels, speaker
 
 CHOICES = ("first", "second", "tie")
 BESIDE = ("perplexity_per_word", "bleu_4", "repetition_4")
@@ -101,8 +102,8 @@ class BlindVote:
             self.votes.add(vote)
         except StoryLabError as error:
             return [ballot, cards.problem(str(error)), *(gr.skip() for _ in range(2 + len(CHOICES)))]
-        titles = _titles(say)
-        names = [titles.get(telling.model, telling.model) for telling in (first, second)]
+        named = titles(say)
+        names = [named.get(telling.model, telling.model) for telling in (first, second)]
         pair = panels.pair(first.opening, first.story, second.story, names, better)
         return [None, pair, self._standings(request), gr.update(visible=True), *hidden]
 
@@ -115,14 +116,14 @@ class BlindVote:
             return cards.problem(str(error))
         if not rows:
             return panels.quiet(say("vote_none"))
-        titles = _titles(say)
+        named = titles(say)
         headers = [say("storyteller"), say("vote_strength"), say("vote_share"), say("vote_votes")]
         headers += [say.or_else(f"metric_{key}", HEADINGS[key]) for key in BESIDE]
         return panels.table(
             headers,
             [
                 (
-                    titles.get(row.name, row.name),
+                    named.get(row.name, row.name),
                     f"{row.strength:+.2f} [{row.low:+.2f}, {row.high:+.2f}]",
                     f"{100 * row.share:.0f}%",
                     str(row.votes),
@@ -131,7 +132,3 @@ class BlindVote:
                 for row in rows
             ],
         )
-
-
-def _titles(say: Say) -> dict[str, str]:
-    return {row["name"]: cards.title(row, say) for row in describe()}

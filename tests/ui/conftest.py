@@ -8,14 +8,21 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 COMMITTED = ("encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned")
 PATIENCE = 120  # seconds; a busy machine is no reason to fail
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
 
 
 @dataclass
@@ -84,3 +91,43 @@ def _wait_until_served(server: Server) -> None:
             if late or server.process.poll() is not None:
                 pytest.fail(f"the page does not start:\n{server.log.read_text()[-2000:]}")
             time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium) -> "Iterator[Browser]":
+    """A headless Chromium."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=1000 * PATIENCE)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, server) -> "Iterator[Callable[..., Page]]":
+    """A function that opens the page; whatever it logs as an error or asks of another host fails the test."""
+    complaints, contexts = [], []
+
+    def on_request(request) -> None:
+        if not request.url.startswith((server.url, "data:", "blob:")):
+            complaints.append(f"a request to {request.url}")
+
+    def open_page(width: int = 1280, scheme: str = "light", locale: str = "en-US", **query: str) -> "Page":
+        context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme, locale=locale)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(500 * PATIENCE)
+        page.on("console", lambda m: complaints.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
+        page.on("request", on_request)
+        page.goto(f"{server.url}?{urlencode(query)}")
+        page.locator(f"#{query.get('tab', 'compare')}-run").wait_for()
+        if "opening" in query and "tab" not in query:  # what it asks for is filled in just after
+            api = pytest.importorskip("playwright.sync_api")
+            api.expect(page.locator("#opening textarea")).to_have_value(query["opening"])
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints

@@ -1,14 +1,12 @@
 """The page in a browser, wide and narrow, light and dark."""
 
 import re
-from collections.abc import Callable, Iterator
-from urllib.parse import urlencode
 
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page
 from playwright.sync_api import expect as _expect
 
 pytestmark = pytest.mark.browser
@@ -16,48 +14,8 @@ pytestmark = pytest.mark.browser
 DOG = "My dog ran away."
 FOUR = ("encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned")
 PATIENCE = 60_000  # milliseconds; a busy machine is no reason to fail
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
 _expect.set_options(timeout=PATIENCE)
 expect = _expect
-
-
-@pytest.fixture(scope="module")
-def browser(chromium) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=PATIENCE)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(browser, server) -> Iterator[Callable[..., Page]]:
-    """A function that opens the page; whatever it logs as an error or asks of another host fails the test."""
-    complaints, contexts = [], []
-
-    def on_request(request) -> None:
-        if not request.url.startswith((server.url, "data:", "blob:")):
-            complaints.append(f"a request to {request.url}")
-
-    def open_page(width: int = 1280, scheme: str = "light", locale: str = "en-US", **query: str) -> Page:
-        size = {"width": width, "height": 860}
-        context = browser.new_context(viewport=size, color_scheme=scheme, locale=locale)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("console", lambda m: complaints.append(f"console: {m.text}") if m.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
-        page.on("request", on_request)
-        page.goto(f"{server.url}?{urlencode(query)}")
-        expect(page.locator("#compare-run")).to_be_visible()
-        if "opening" in query:  # what it asks for is filled in just after
-            expect(page.locator("#opening textarea")).to_have_value(query["opening"])
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not complaints
 
 
 def tell_button(page: Page) -> Locator:

@@ -14,7 +14,7 @@ from storylab.storytellers import Piece, Telling, describe
 from storylab.ui import cards, slot
 from storylab.ui.cards import Card
 from storylab.ui.links import read_link
-from storylab.ui.slot import Slot
+from storylab.ui.slot import Cards, Slot
 from storylab.ui.texts import LANGUAGES, Labels, Say, chinese, english, language_of, shown_by_browser
 from storylab.ui.visits import Run, Visits
 
@@ -210,48 +210,6 @@ def test_colours_differ_for_the_first_eight_storytellers():
     assert len({Card(ROW, number, SAY).edge for number in range(8)}) == 8
 
 
-# Visits
-
-
-def test_stop_ends_all_that_a_visitor_asked_for_and_nothing_else():
-    visits, mine, other, theirs = Visits(), run("a"), run("b"), run("a")
-    visits.start("me", [mine, other])
-    visits.start("they", [theirs])
-    assert visits.take("me", "a") is mine
-    visits.stop("me")
-    assert mine.stop.is_set() and other.stop.is_set() and not theirs.stop.is_set()
-    assert visits.take("me", "b") is other  # still in line: it is taken up, and says that it was stopped
-
-
-def test_a_new_telling_replaces_the_one_before():
-    visits, before, after = Visits(), run(), run()
-    visits.start("me", [before])
-    visits.start("me", [after])
-    assert before.stop.is_set() and before.replaced
-    assert visits.take("me", "teller") is after
-    assert visits.take("me", "teller") is None  # each is told once
-
-
-def test_again_keeps_all_but_the_seed():
-    visits, before = Visits(), run()
-    assert visits.again("me", "teller") is None
-    visits.start("me", [before])
-    again = visits.again("me", "teller")
-    assert (again.opening, again.settings) == (before.opening, before.settings)
-    assert again.seed != before.seed and not again.stop.is_set()
-    assert visits.take("me", "teller") is again
-    visits.stop("me")
-    assert again.stop.is_set()
-
-
-def test_a_closed_page_ends_its_tellings_and_is_forgotten():
-    visits, mine = Visits(), run()
-    visits.start("me", [mine])
-    visits.leave("me")
-    assert mine.stop.is_set()
-    assert visits.take("me", "teller") is None
-
-
 # A storyteller's place on the page
 
 
@@ -268,9 +226,14 @@ class Stub:
 
 @pytest.fixture
 def place(monkeypatch) -> Slot:
-    monkeypatch.setattr(slot, "load", lambda name: Stub())
+    monkeypatch.setattr("storylab.ui.visits.load", lambda name: Stub())
     monkeypatch.setattr(slot, "REFRESH", 0)
-    return Slot("teller", {"teller": ROW}, Visits(), Labels(), visible=True)
+    return Slot("teller", Cards({"teller": ROW}), Visits(), Labels(), visible=True)
+
+
+def drawn(values) -> list[str]:
+    """The looks of a card among the values of its component and of the history."""
+    return [look for look, _ in values if isinstance(look, str)]
 
 
 ME = SimpleNamespace(session_hash="me", headers={}, query_params={})
@@ -279,9 +242,9 @@ ME = SimpleNamespace(session_hash="me", headers={}, query_params={})
 def test_stop_is_shown_on_the_card(place):
     place.visits.start("me", [run()])
     looks = place._tell(ME)
-    assert "word" in next(looks)
+    assert "word" in next(looks)[0]
     place.visits.stop("me")
-    *_, last = looks
+    *_, last = drawn(looks)
     assert "stopped" in last and 'aria-busy="false"' in last
 
 
@@ -299,18 +262,18 @@ def test_a_replaced_telling_shows_nothing_more(place):
     looks = place._tell(ME)
     next(looks)
     place.visits.start("me", [run()])
-    assert not any(isinstance(look, str) for look in looks)
+    assert not drawn(looks)
 
 
 def test_a_storyteller_that_was_not_asked_leaves_its_card_alone(place):
-    assert not any(isinstance(look, str) for look in place._tell(ME))
+    assert not drawn(place._tell(ME))
 
 
 def test_a_storyteller_that_cannot_tell_says_why_on_its_card(place, monkeypatch):
     def refuse(name):
         raise StoryLabError("teller is broken: no weights")
 
-    monkeypatch.setattr(slot, "load", refuse)
+    monkeypatch.setattr("storylab.ui.visits.load", refuse)
     place.visits.start("me", [run()])
-    (look,) = place._tell(ME)
+    (look,) = drawn(place._tell(ME))
     assert "teller is broken: no weights" in look and 'role="alert"' in look

@@ -13,9 +13,11 @@ from storylab.evaluation.report import HEADINGS, number, ranking
 from storylab.evaluation.results import read_record
 from storylab.evaluation.votes import Votes
 from storylab.ui import charts, own_stories, panels
+from storylab.ui.address import Address
 from storylab.ui.own_stories import OwnStories
 from storylab.ui.results import COLUMNS, ResultsTab
 from storylab.ui.texts import Labels, Say
+from storylab.ui.visits import Visits
 from storylab.ui.vote import BlindVote
 
 text = Say()
@@ -32,7 +34,7 @@ def tab(tmp_path_factory) -> ResultsTab:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STORYLAB_VOTES", str(tmp_path_factory.mktemp("votes") / "votes.sqlite"))
         with gr.Blocks(), gr.Tab("results") as place:
-            return ResultsTab(place, Labels())
+            return ResultsTab(place, Labels(), Visits(), Address())
 
 
 def cells(html: str) -> list[list[str]]:

@@ -1,9 +1,12 @@
-// The buttons of one card; gradio calls this with the card's element and a way to reach the server.
+// The buttons of cards; gradio calls this with their component's element and a way to reach the server.
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-do]");
   if (!button) return;
-  if (button.dataset.do === "retry") return trigger("retry");
+  const card = button.closest(".card");
+  const place = card?.dataset.place ?? "";
+  const events = { retry: "retry", pin: "select", unpin: "clear", look: "expand" };
+  if (button.dataset.do in events) return trigger(events[button.dataset.do], { place });
 
-  const story = [...element.querySelectorAll("ol li")].map((line) => line.textContent).join(" ");
+  const story = [...card.querySelectorAll("ol li")].map((line) => line.textContent).join(" ");
   window.storylabCopy(button, story);
 });

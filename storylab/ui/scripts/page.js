@@ -42,3 +42,12 @@ document.addEventListener("keydown", (event) => {
   const shown = (button) => button.offsetParent && !button.disabled;
   [...document.querySelectorAll(runs ? ".run" : ".stop")].find(shown)?.click();
 });
+
+// Saves a text as a file of the visitor's.
+window.storylabSave = ({ name, text }) => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/plain;charset=utf-8" }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+};

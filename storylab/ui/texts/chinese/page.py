@@ -8,7 +8,7 @@ TEXTS = {
     "other_language": "English",
     "copy_link": "复制链接",
     "copy_link_hint": "复制这个页面的链接：打开它的人会得到同样的文字",
-    "title_own": "你在此微调的模型",
+    "title_yours": "你在此微调的模型",
     # The tabs
     "tab_compare": "对比",
     "tab_results": "结果",

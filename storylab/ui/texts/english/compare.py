@@ -1,6 +1,9 @@
 """The Compare tab: the opening, the storytellers, the settings, the cards, in English."""
 
 TEXTS = {
+    "compare_intro": "Each storyteller goes on from the same first sentence, on the same random numbers. "
+    "Read how they differ, pin a story to compare others with it, and look inside any of them.",
+    "compare_try": "Surprise me",
     # The opening
     "opening": "First sentence",
     "opening_hint": "Write the first sentence of a story",
@@ -43,6 +46,14 @@ TEXTS = {
     "seed_hint": "a new one each time",
     "seed_info": "The same seed and settings tell the same story again. Left empty, each telling draws one.",
     "new_seed": "New seed",
+    "seeds": "Seeds at once",
+    "seeds_info": "More than one tells as many stories of one storyteller, with seeds that follow one another.",
+    "luck": "Random numbers",
+    "luck_info": "Storytellers that share a vocabulary draw the same numbers from the same seed: what "
+    "differs then is the model, not the luck.",
+    "luck_same": "the same for all",
+    "luck_own": "each its own",
+    "problem_one": "Several seeds at once go with one storyteller: choose one.",
     "strategy": "Strategy",
     "temperature": "Temperature",
     "top_k": "Top-k",
@@ -93,8 +104,30 @@ TEXTS = {
     "copy": "Copy",
     "copy_hint": "Copy the story",
     "copied": "Copied",
+    "pin": "Pin",
+    "pin_hint": "Compare what is told from now on with this story",
+    "look": "Tokens",
+    "look_hint": "See which tokens surprised the storyteller",
+    "unpin": "Unpin",
+    "unpin_hint": "Compare with it no longer",
+    "pinned": "Pinned: what others tell otherwise is marked.",
+    "with_seed": "seed {seed}",
+    "differs_from_pinned": "{words} of {total} words differ from the pinned story.",
+    "same_as_pinned": "Word for word the pinned story.",
     "retry": "Retry",
     "retry_hint": "Tell this one again, with a new seed",
+    # Pinned, history, export
+    "history": "History",
+    "history_about": "Your last {most} tellings, kept in this browser and nowhere else.",
+    "history_none": "Nothing told yet.",
+    "history_again": "Tell it again",
+    "history_clear": "Clear the history",
+    "export": "Export these stories",
+    "export_history": "Export the history",
+    "export_json": "JSON",
+    "export_csv": "CSV",
+    "export_md": "Markdown",
+    "problem_nothing": "There is nothing to export yet.",
 }
 
 EXAMPLES = {

@@ -8,7 +8,7 @@ TEXTS = {
     "caution": "The models know only English, make things up, and may write something that offends.",
     "copy_link": "Copy link",
     "copy_link_hint": "Copy a link to this view: whoever opens it gets the same texts",
-    "title_own": "Yours, fine-tuned here",
+    "title_yours": "Yours, fine-tuned here",
     # The tabs
     "tab_compare": "Compare",
     "tab_results": "Results",

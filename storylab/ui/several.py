@@ -1,0 +1,87 @@
+"""Several seeds at once of one storyteller: a card each, told by turns, a token each."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+import gradio as gr
+
+from storylab.decoding import check_seed
+from storylab.ui.cards import SCRIPT
+from storylab.ui.controls import AT_ONCE, HIDDEN
+from storylab.ui.links import MOST_SEEDS
+from storylab.ui.slot import CONCURRENT_TELLINGS, REFRESH, Cards, looks
+from storylab.ui.texts import Say, speaker
+from storylab.ui.visits import Run, Visits
+
+PLACES = tuple(f"seed-{number}" for number in range(1, MOST_SEEDS + 1))
+
+
+class Several:
+    """The cards' component and what makes them tell."""
+
+    def __init__(self, cards: Cards, visits: Visits):
+        """Make the place of the cards, hidden at first."""
+        self.cards, self.visits = cards, visits
+        self.html = gr.HTML("", visible=False, elem_id="several", js_on_load=SCRIPT, apply_default_css=False)
+
+    def tell_after(self, asked: gr.events.Dependency, history: gr.BrowserState) -> None:
+        """Tell once a listener has noted what is asked for, and one anew when its card's button asks for it."""
+        again = self.html.retry(self._ask_again, **AT_ONCE)
+        for event in (asked, again):
+            event.success(
+                self._tell,
+                outputs=[self.html, history],
+                concurrency_limit=CONCURRENT_TELLINGS,
+                concurrency_id="tell-several",
+                trigger_mode="multiple",
+                **HIDDEN,
+            )
+
+    def waiting(self, runs: Sequence[Run], say: Say) -> str:
+        """The cards of tellings that are about to begin."""
+        return _grid(self.cards.card(run.name, say, run.teller, run.place).waiting(run) for run in runs)
+
+    def _ask_again(self, request: gr.Request, event: gr.EventData) -> None:
+        """Tell one of the cards with a new seed; the others are told again as they were, to stand beside it."""
+        visitor, place = request.session_hash, str(getattr(event, "place", ""))
+        before = self.visits.runs(visitor)
+        if place not in before:
+            raise gr.Error(speaker(request)("problem_gone"), print_exception=False)
+        seed = lambda run: check_seed() if run.place == place else run.seed  # noqa: E731
+        self.visits.start(
+            visitor,
+            [Run(run.name, run.opening, run.settings, seed(run), run.teller, run.place) for run in before.values()],
+        )
+
+    def _tell(self, request: gr.Request) -> Iterator[list]:
+        visitor, say = request.session_hash, speaker(request)
+        runs = [run for place in PLACES if (run := self.visits.take(visitor, place))]
+        if not runs:
+            yield [gr.skip(), gr.skip()]  # a generator without a value would empty the cards
+            return
+        made = [self.cards.card(run.name, say, run.teller, run.place) for run in runs]
+        drawn = [card.waiting(run) for card, run in zip(made, runs, strict=True)]
+        telling = [looks(run, card, self.visits, visitor) for card, run in zip(made, runs, strict=True)]
+        at = time.monotonic()
+        try:
+            for turn in itertools.zip_longest(*telling):
+                drawn = [look or before for look, before in zip(turn, drawn, strict=True)]
+                if any(run.replaced for run in runs):
+                    break
+                if time.monotonic() - at > REFRESH:
+                    at = time.monotonic()
+                    yield [_grid(drawn), gr.skip()]
+        finally:
+            for one in telling:
+                one.close()
+        if any(run.replaced for run in runs):
+            yield [gr.skip(), gr.skip()]
+        else:
+            yield [_grid(drawn), [telling.to_dict() for telling in self.visits.history(visitor)]]
+
+
+def _grid(cards: Iterable[str]) -> str:
+    return f'<div class="several">{"".join(cards)}</div>'

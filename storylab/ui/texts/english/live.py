@@ -1,0 +1,3 @@
+"""Training while one looks on, in the Training tab, in English."""
+
+TEXTS: dict[str, str] = {}
