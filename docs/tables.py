@@ -1,4 +1,4 @@
-"""Writes the tables of the README that come from the program: ``python -m docs.tables``."""
+"""Writes what comes from the program into README and docs/api.md: ``python -m docs.tables``."""
 
 from pathlib import Path
 
@@ -23,9 +23,15 @@ def storytellers() -> str:
 
 
 def main() -> None:
-    """Writes the README's tables in place."""
-    text = README.read_text(encoding="utf-8")
-    README.write_text(put(text, "storytellers", storytellers()), encoding="utf-8")
+    """Writes the README's tables and the reference of the endpoints in place."""
+    from docs import endpoints  # imports gradio
+
+    _fill(README, "storytellers", storytellers())
+    _fill(endpoints.PAGE, "endpoints", endpoints.endpoints())
+
+
+def _fill(page: Path, name: str, part: str) -> None:
+    page.write_text(put(page.read_text(encoding="utf-8"), name, part), encoding="utf-8")
 
 
 if __name__ == "__main__":

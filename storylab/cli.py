@@ -9,9 +9,13 @@ from storylab import __version__
 from storylab.decoding import check_opening, check_seed
 from storylab.errors import StoryLabError
 from storylab.evaluation.cli import add_commands as add_evaluation_commands
+from storylab.exhibits.cli import add_commands as add_exhibit_commands
+from storylab.exhibits.commands import add_commands as add_live_commands
 from storylab.inspection.cli import add_commands as add_inspection_commands
 from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings
 from storylab.storytellers import Piece, describe, load
+from storylab.storytellers.sources import PROJECT
+from storylab.training.commands import add_commands as add_training_commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,15 +57,14 @@ def _parser() -> argparse.ArgumentParser:
 
     add_evaluation_commands(commands)
     add_inspection_commands(commands)
+    add_training_commands(commands, PROJECT)
 
     download = commands.add_parser("download", help="fetch a storyteller's weights")
     download.add_argument("name", metavar="NAME", help="a storyteller's name, or hub:OWNER/NAME")
     download.set_defaults(command=_download)
 
-    exhibit = commands.add_parser("exhibit", help="repeat one of the course report's findings")
-    exhibit.add_argument("name", metavar="NAME", help="repetition, finetuned, temperature or overfit")
-    add_json(exhibit)
-    exhibit.set_defaults(command=_exhibit)
+    add_exhibit_commands(commands)
+    add_live_commands(commands)
     return parser
 
 
@@ -130,15 +133,3 @@ def _download(options: Arguments) -> None:
         if bar:
             bar.close()
     print(f"{entry.name} is here: {entry.folder}")
-
-
-def _exhibit(options: Arguments) -> None:
-    from storylab.exhibits import show
-
-    exhibit = show(options.name)
-    if options.json:
-        return print_json(exhibit.to_dict())
-    print(f"{exhibit.title}\n{exhibit.finding}")
-    for shown in exhibit.shown:
-        print(f"\n[{shown.label}]\n{shown.telling.opening} {shown.telling.text}")
-        print("".join(f"  {fault['message']}\n" for fault in shown.telling.pathologies), end="")

@@ -1,142 +1,125 @@
-"""What the course report found, shown again by the storytellers that are ready."""
+"""What the course report found, shown again by the storytellers that are here and by some trained on the spot."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
 
 from storylab.errors import StoryLabError
-from storylab.stories import Story
-from storylab.storytellers import Telling, describe, load
-from storylab.storytellers.catalog import PROJECT
-
-PARK = "Every weekend the Jefferson's go to the park."
-WEIGHT = "David noticed he had put on a lot of weight recently."
-KITE = Story(
-    (
-        "Nora found an old blue kite behind her grandmother's couch.",
-        "She carried it up the windy hill after lunch.",
-        "The kite rose quickly and then sank into a tall oak.",
-        "Her grandmother laughed and shook the branch with a broom.",
-        "They flew the kite together until the sky turned orange.",
-    )
-)
-"""A story written for the project."""
-NEARLY = "Nora found an old red kite behind her grandmother's couch."
+from storylab.exhibits.parts import Exhibit, Part
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A telling of an exhibit, and what to look at in it."""
+class Experiment:
+    """What can be shown, and what shows it."""
 
-    label: str
-    telling: Telling
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """A finding and the tellings that show it."""
-
-    name: str
     title: str
     finding: str
     """What is to be seen, in a sentence or two."""
-    shown: list[Shown]
+    place: str
+    """`module:function`, in this package; torch and the training loop are imported when it runs."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The exhibit as JSON-ready data."""
-        return asdict(self)
+    def parts(self, stop: threading.Event) -> Iterator[Part]:
+        """Run it."""
+        module, name = self.place.split(":")
+        function: Callable[[threading.Event], Iterator[Part]]
+        function = getattr(import_module(f"storylab.exhibits.{module}"), name)
+        return function(stop)
 
 
-def show(name: str) -> Exhibit:
-    """Run an exhibit.
+EXHIBITS: dict[str, Experiment] = {
+    "repetition": Experiment(
+        "Zero-shot, the likeliest text repeats itself",
+        "Beam search looks for the text that the model finds most probable. For a model that was never shown where a "
+        "story ends, that is the same words over and over; drawing tokens at random keeps it moving, and so does "
+        "forbidding what was said before.",
+        "told:repetition",
+    ),
+    "finetuned": Experiment(
+        "Fine-tuned, four different sentences and the end",
+        "The same architecture after it has read five-sentence stories: as a rule four sentences, none like another, "
+        "and then its own end token.",
+        "told:finetuned",
+    ),
+    "temperature": Experiment(
+        "Temperature 0.1 against 1.0",
+        "At 0.1 every seed tells nearly the same cautious story; at 1.0 each tells its own, and more of them go "
+        "astray.",
+        "told:temperature",
+    ),
+    "overfit": Experiment(
+        "One story learnt by heart",
+        "After some hundred steps on a single story a new model repeats it word for word. Asked for another opening "
+        "it tells the same story: it has learnt no language, only this text.",
+        "told:by_heart",
+    ),
+    "unigram": Experiment(
+        "An encoder that never learns",
+        "With Adam at a rate of 1e-7 the loss stays where guessing blindly puts it; with a rate that fits it falls "
+        "below what knowing the words' frequencies would give. Padding that is averaged into the vector changes "
+        "what the model expects; masked, it changes nothing.",
+        "unigram:unigram",
+    ),
+    "padding": Experiment(
+        "An accuracy made of padding",
+        "With padding among the labels the accuracy looks high, because padding is easy to guess; on the words alone "
+        "it is low. Without a space between sentences and without an end token the stories run together and never "
+        "stop.",
+        "padding:padding",
+    ),
+    "misaligned": Experiment(
+        "Labels that don't follow their inputs",
+        "Where the label under a token is not the token after it, a model learns only which tokens are common, and "
+        "repeats them. With labels shifted by one and the prompt left out of the loss it goes on with the story.",
+        "misaligned:misaligned",
+    ),
+    "packing": Experiment(
+        "Fine-tuned, and still going in circles",
+        "Beam search makes even a fine-tuned storyteller repeat itself; sampled, it tells four different sentences "
+        "and ends. The report's packs dropped stories and let them read each other; with a mask that keeps them "
+        "apart nothing is lost, and each is read as if it stood alone.",
+        "packing:packing",
+    ),
+}
+"""The exhibits by name."""
+
+TOUR = ("unigram", "padding", "repetition", "misaligned", "packing")
+"""Those of the guided tour, in the report's order."""
+
+
+def watch(name: str, stop: threading.Event) -> Iterator[Part]:
+    """Run an exhibit and look on: its parts as they come.
 
     Args:
         name: One of `EXHIBITS`.
+        stop: Ends it when set, at the next step or token.
 
     Raises:
         StoryLabError: There is no such exhibit, or no storyteller that it needs is ready.
     """
     if name not in EXHIBITS:
         raise StoryLabError(f"there is no exhibit {name[:60]!r}; there are {', '.join(EXHIBITS)}")
-    return EXHIBITS[name]()
+    for part in EXHIBITS[name].parts(stop):
+        yield part
+        if stop.is_set():
+            return
 
 
-def _nearest(names: Sequence[str]) -> str:
-    """The first of some storytellers that is ready."""
-    states = {row["name"]: row["state"] for row in describe()}
-    for name in names:
-        if states.get(name) == "ready":
-            return name
-    raise StoryLabError(f"this exhibit needs one of {', '.join(names)}, and none is ready")
+def begin(name: str) -> Exhibit:
+    """An exhibit that shows nothing yet, to add the parts to."""
+    return Exhibit(name, EXHIBITS[name].title, EXHIBITS[name].finding)
 
 
-def _repetition() -> Exhibit:
-    name = _nearest(["gpt2", "gpt2-mini", "smollm2"])
-    beams = {"strategy": "beam", "num_beams": 5, "max_new_tokens": 120, "sentences": 10}
-    storyteller = load(name)
-    return Exhibit(
-        "repetition",
-        "Zero-shot, the likeliest text repeats itself",
-        "Beam search looks for the text that the model finds most probable. For a model that was never shown where a "
-        "story ends, that is the same words over and over; drawing tokens at random keeps it moving.",
-        [
-            Shown(f"{name}, beam search", storyteller.tell(PARK, beams, seed=0)),
-            Shown(f"{name}, sampled", storyteller.tell(PARK, seed=0)),
-        ],
-    )
+def show(name: str) -> Exhibit:
+    """Run an exhibit to its end.
 
-
-def _finetuned() -> Exhibit:
-    name = _nearest(["gpt2-finetuned", "gpt2-mini-finetuned", "smollm2-finetuned"])
-    return Exhibit(
-        "finetuned",
-        "Fine-tuned, four different sentences and the end",
-        "The same architecture after it has read five-sentence stories: as a rule four sentences, none like another, "
-        "and then its own end token.",
-        [Shown(f"{name}, seed {seed}", load(name).tell(PARK, seed=seed)) for seed in (1, 2, 3)],
-    )
-
-
-def _temperature() -> Exhibit:
-    name = _nearest(["seq2seq", "gpt2-mini-finetuned"])
-    return Exhibit(
-        "temperature",
-        "Temperature 0.1 against 1.0",
-        "At 0.1 every seed tells nearly the same cautious story; at 1.0 each tells its own, and more of them go "
-        "astray.",
-        [
-            Shown(
-                f"{name}, temperature {temperature}, seed {seed}",
-                load(name).tell(WEIGHT, {"temperature": temperature, "top_p": 1.0}, seed=seed),
-            )
-            for temperature in (0.1, 1.0)
-            for seed in (1, 2, 3)
-        ],
-    )
-
-
-def _overfit() -> Exhibit:
-    from storylab.exhibits.overfit import overfit  # imports accelerate and the training loop
-    from storylab.tokenizers import load_tokenizer
-
-    learnt = overfit(KITE, load_tokenizer(PROJECT / "train" / "vocabulary"))
-    tell = lambda opening: learnt.storyteller.tell(opening, {"strategy": "greedy"}, seed=0)  # noqa: E731
-    return Exhibit(
-        "overfit",
-        "One story learnt by heart",
-        f"After {learnt.steps} steps and {learnt.seconds:.1f} seconds on a single story a new model repeats it word "
-        "for word. Asked for another opening it tells the same story: it has learnt no language, only this text.",
-        [
-            Shown("the opening that it learnt", tell(KITE.opening)),
-            Shown("the opening slightly changed", tell(NEARLY)),
-        ],
-    )
-
-
-EXHIBITS: dict[str, Callable[[], Exhibit]] = {
-    "repetition": _repetition,
-    "finetuned": _finetuned,
-    "temperature": _temperature,
-    "overfit": _overfit,
-}
-"""The exhibits by name."""
+    Raises:
+        StoryLabError: As for `watch`.
+    """
+    parts = list(watch(name, threading.Event()))
+    exhibit = begin(name)
+    for part in parts:
+        exhibit.add(part)
+    return exhibit

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from storylab.decoding import Settings
+from storylab.exhibits.by_heart import MOST_SECONDS, RATE, Retelling, compare
 from storylab.framing import PromptTarget, encode_stories
 from storylab.models import Seq2SeqStoryteller
 from storylab.stories import Story
@@ -36,6 +38,8 @@ RECIPE = Recipe(
 """A small encoder-decoder, and up to 300 steps on the one story."""
 LEARNT = 0.01
 """Nats a token at which each token of the story is all but certain, so that training stops."""
+MOST_STEPS = 30_000
+"""What the course report needed at its learning rate; the schedule's length, which the time cuts short."""
 
 
 @dataclass(frozen=True)
@@ -69,19 +73,90 @@ def overfit(
     Raises:
         StoryLabError: The story is too long for the model.
     """
-    model: Seq2SeqStoryteller = build_model(replace(RECIPE, seed=seed), tokenizer)
-    framing = PromptTarget(encode_stories([story], tokenizer), tokenizer, model.config.max_position_embeddings)
-    losses: list[tuple[int, float]] = []
+    pupil = _Pupil(story, tokenizer, replace(RECIPE, seed=seed))
+    learnt = lambda: bool(pupil.losses) and pupil.losses[-1][1] < LEARNT  # noqa: E731
+    return pupil.train(on_loss, lambda: should_stop() or learnt())
 
-    def note(record: Record) -> None:
-        if "loss" in record:
-            losses.append((record["step"], record["loss"]))
-            on_loss(*losses[-1])
 
-    done = lambda: should_stop() or (bool(losses) and losses[-1][1] < LEARNT)  # noqa: E731
-    optimizers, started = make_optimizers(model, RECIPE), time.perf_counter()
-    accelerator = prepare_accelerator(RECIPE, "cpu")
-    progress = train(model, optimizers, RECIPE, framing, framing, accelerator, Progress(), [note], done)
-    seconds = time.perf_counter() - started
-    kind = Seq2SeqKind(model.eval().requires_grad_(False), tokenizer)
-    return Overfitted(Storyteller("overfit", RECIPE.title, kind), losses, progress.step, seconds)
+def overfit_aloud(
+    story: Story,
+    tokenizer,
+    *,
+    on_retelling: Callable[[Retelling], None],
+    should_stop: Callable[[], bool] = lambda: False,
+    learning_rate: float = RATE,
+    seconds: float = MOST_SECONDS,
+    seed: int = 0,
+) -> Overfitted:
+    """The same, while the model retells the story every few steps; it ends once it does so word for word.
+
+    Args:
+        story: The story.
+        tokenizer: Gives the model its vocabulary.
+        on_retelling: Given every retelling; the last one comes from the weights that are returned.
+        should_stop: Asked after every step and every token of a retelling; True ends training early.
+        learning_rate: Peak of AdamW; Muon's is twice that, as in `RECIPE`.
+        seconds: What it may take at most.
+        seed: Seed of the weights.
+
+    Raises:
+        StoryLabError: The story is too long for the model.
+    """
+    rates = {"learning_rate": learning_rate, "matrix_learning_rate": 2 * learning_rate}
+    pupil = _Pupil(story, tokenizer, replace(RECIPE, epochs=float(MOST_STEPS), seed=seed, **rates))
+    started = time.perf_counter()
+    over = lambda: should_stop() or time.perf_counter() - started > seconds  # noqa: E731
+    told: tuple[int, str] = (0, "")
+
+    def is_done() -> bool:
+        # The loop asks this before it logs: the weights that tell the story are the last ones.
+        nonlocal told
+        step = pupil.progress.step
+        if step % RECIPE.log_every == 0 and not over():
+            told = (step, pupil.retell(should_stop))
+        return told == (step, story.continuation) or over()
+
+    def note(step: int, loss: float) -> None:
+        if told[0] == step:
+            on_retelling(compare(story, told[1], step, time.perf_counter() - started, loss))
+
+    return pupil.train(note, is_done)
+
+
+class _Pupil:
+    """A new model, and the one story that it is to learn."""
+
+    def __init__(self, story: Story, tokenizer, recipe: Recipe):
+        self.story, self.recipe = story, recipe
+        self.model: Seq2SeqStoryteller = build_model(recipe, tokenizer)
+        encoded = encode_stories([story], tokenizer)
+        self.framing = PromptTarget(encoded, tokenizer, self.model.config.max_position_embeddings)
+        self.storyteller = Storyteller("overfit", RECIPE.title, Seq2SeqKind(self.model, tokenizer))
+        # A few tokens more than the story has: enough to see that it goes on where it should end.
+        self.aloud = Settings(strategy="greedy", sentences=10, max_new_tokens=len(encoded[0].continuation) + 8)
+        self.losses: list[tuple[int, float]] = []
+        self.progress = Progress()
+
+    def train(self, on_loss: Callable[[int, float], None], should_stop: Callable[[], bool]) -> Overfitted:
+        def note(record: Record) -> None:
+            if "loss" in record:
+                self.losses.append((record["step"], record["loss"]))
+                on_loss(*self.losses[-1])
+
+        model, recipe, framing, started = self.model, self.recipe, self.framing, time.perf_counter()
+        optimizers, accelerator = make_optimizers(model, recipe), prepare_accelerator(recipe, "cpu")
+        train(model, optimizers, recipe, framing, framing, accelerator, self.progress, [note], should_stop)
+        seconds = time.perf_counter() - started
+        model.eval().requires_grad_(False)
+        return Overfitted(self.storyteller, self.losses, self.progress.step, seconds)
+
+    def retell(self, should_stop: Callable[[], bool]) -> str:
+        """The story as the model tells it by now; cut short where it should stop."""
+        self.model.eval()
+        told = ""
+        for piece in self.storyteller.stream(self.story.opening, self.aloud, seed=0):
+            told = piece.text if hasattr(piece, "story") else told + piece.text
+            if should_stop():
+                break
+        self.model.train()
+        return told.strip()

@@ -1,8 +1,9 @@
-"""The commands that look inside: `tokens`, `next` and `sweep`."""
+"""The commands that look inside: `tokens`, `branch`, `next`, `strategies` and `sweep`."""
 
 import argparse
 import math
 
+from storylab.inspection.stories_cli import add_commands as add_stories_commands
 from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings
 from storylab.storytellers import load
 
@@ -13,16 +14,35 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     _add_text(tokens)
     tokens.set_defaults(command=_tokens)
 
+    branch = commands.add_parser("branch", help="tell on from one token of a text, or from another in its place")
+    _add_text(branch)
+    place = "the token's place as `tokens` prints it, from 0; the text is kept up to there"
+    branch.add_argument("--at", type=int, required=True, metavar="POSITION", help=place)
+    token = "what to put there, one token of the storyteller, such as ' dog' (default: what it chooses)"
+    branch.add_argument("--token", metavar="TEXT", help=token)
+    add_settings(branch)
+    branch.add_argument("--seed", type=int, help="0 to 4294967295 (default: drawn, and reported)")
+    branch.set_defaults(command=_branch)
+
     following = commands.add_parser("next", help="the next token's distribution before and after each setting")
     _add_text(following)
     add_settings(following)
     following.set_defaults(command=_next)
+
+    strategies = commands.add_parser("strategies", help="one opening and one seed, told by many strategies")
+    strategies.add_argument("opening", help="the first sentence, 1 to 300 characters")
+    add_model(strategies)
+    strategies.add_argument("--seed", type=int, help="0 to 4294967295 (default: drawn, and reported)")
+    add_json(strategies)
+    strategies.set_defaults(command=_strategies)
 
     sweep = commands.add_parser("sweep", help="repetition and variety of stories against the temperature")
     add_model(sweep)
     sweep.add_argument("--seed", type=int, default=0, help="0 to 4294967295 (default: 0)")
     add_json(sweep)
     sweep.set_defaults(command=_sweep)
+
+    add_stories_commands(commands)
 
 
 def _add_text(parser: argparse.ArgumentParser) -> None:
@@ -38,11 +58,26 @@ def _tokens(options: Arguments) -> None:
     reading = read_text(load(options.model, device=options.device, dtype=options.dtype), options.opening, options.text)
     if options.json:
         return print_json(reading.to_dict())
-    print(f"{'token':<16}{'probability':>12}{'rank':>7}{'entropy':>9}  likeliest")
-    for token in reading.tokens:
+    print(f"{'at':>4}  {'token':<16}{'probability':>12}{'bits':>7}{'rank':>7}{'entropy':>9}  likeliest")
+    for place, token in enumerate(reading.tokens):
         likeliest = ", ".join(f"{other.text!r} {other.probability:.2f}" for other in token.alternatives[:3])
-        probability = math.exp(token.log_probability)
-        print(f"{token.text!r:<16}{probability:>12.4f}{token.rank:>7}{token.entropy:>9.2f}  {likeliest}")
+        measures = f"{math.exp(token.log_probability):>12.4f}{token.surprise:>7.2f}{token.rank:>7}{token.entropy:>9.2f}"
+        print(f"{place:>4}  {token.text or token.piece!r:<16}{measures}  {likeliest}")
+    if reading.perplexity_per_word is not None:
+        print(f"perplexity per word: {reading.perplexity_per_word:.4g} ({reading.words} words, the end among them)")
+
+
+def _branch(options: Arguments) -> None:
+    from storylab.inspection.branch import branch, token_named
+
+    settings = read_settings(options)
+    storyteller = load(options.model, device=options.device, dtype=options.dtype)
+    token = None if options.token is None else token_named(storyteller, options.token)
+    told = branch(storyteller, options.opening, options.text, options.at, token, settings, options.seed)
+    if options.json:
+        return print_json(told.to_dict())
+    print(f"{options.opening} {told.kept}[{told.new}]")
+    print(f"\n[{told.telling.model}, seed {told.telling.seed}, ended by {told.telling.ended_by}]")
 
 
 def _next(options: Arguments) -> None:
@@ -58,13 +93,28 @@ def _next(options: Arguments) -> None:
         print(f"{stage.name}: {stage.kept} tokens, entropy {stage.entropy:.2f}: {named}")
 
 
+def _strategies(options: Arguments) -> None:
+    from storylab.inspection.strategies import tell_strategies
+
+    storyteller = load(options.model, device=options.device, dtype=options.dtype)
+    told = tell_strategies(storyteller, options.opening, options.seed)
+    if options.json:
+        return print_json([{"strategy": name, **telling.to_dict()} for name, telling in told])
+    for name, telling in told:
+        faults = ", ".join(fault["code"] for fault in telling.pathologies)
+        about = f"seed {telling.seed}, ended by {telling.ended_by}{', ' if faults else ''}{faults}"
+        print(f"{name} [{about}]\n{telling.text}\n", flush=True)
+
+
 def _sweep(options: Arguments) -> None:
-    from storylab.inspection.strategies import sweep
+    from storylab.inspection.sweep import sweep
 
     points = sweep(load(options.model, device=options.device, dtype=options.dtype), seed=options.seed)
     if options.json:
         return print_json([point.to_dict() for point in points])
-    print(f"{'temperature':>11}{'repeating':>11}{'distinct-2':>12}{'four, ended':>13}{'words':>7}")
+    print(
+        f"{'temperature':>11}{'repeating':>11}{'distinct-2':>12}{'four, ended':>13}{'words':>7}{'perplexity/word':>17}"
+    )
     for point in points:
         shares = f"{point.repetition_4:>11.1%}{point.distinct_2:>12.3f}{point.four_sentences:>13.1%}"
-        print(f"{point.temperature:>11}{shares}{point.words:>7.1f}")
+        print(f"{point.temperature:>11}{shares}{point.words:>7.1f}{point.perplexity_per_word:>17.4g}", flush=True)

@@ -1,18 +1,28 @@
-"""The next token: the model's distribution, and what each setting makes of it, one after the other."""
+"""The next token: the model's distribution, what each setting makes of it one after the other, and what is drawn.
+
+The model is asked once for a text; another setting costs no more than arithmetic on a vector, so that bars can
+follow a slider.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from storylab.decoding import Settings, check_opening
-from storylab.decoding.sampling import named_processors
+from storylab.decoding import Settings, check_opening, check_seed
+from storylab.decoding.sampling import RandomStream, TokenChooser, named_processors
 from storylab.errors import StoryLabError
+from storylab.evaluation.score import predictions
+from storylab.framing import IGNORED
 from storylab.inspection.tokens import Alternative, read_ids
-from storylab.tokenizers import piece_text
+from storylab.tokenizers import Speller, encode, piece_text
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
@@ -21,6 +31,8 @@ SHOWN = 12
 """Tokens whose probabilities are given."""
 MODEL = "model"
 """The name of the first stage: nothing is changed yet."""
+REMEMBERED = 32
+"""Texts of a storyteller whose logits are kept; of more, the one that was asked for longest ago is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,56 @@ class Stage:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a model expects behind a text."""
+
+    context: Tensor
+    """The text as repetition settings see it, on the CPU (1, length)."""
+    logits: Tensor
+    """Of the next token, in float32 on the CPU (vocabulary,)."""
+    told: int
+    """Tokens of the text behind the opening."""
+
+
+_remembered: WeakKeyDictionary[Storyteller, OrderedDict[tuple, Expectation]] = WeakKeyDictionary()
+_guard = threading.Lock()
+
+
+def expect(storyteller: Storyteller, opening: str, text: str) -> Expectation:
+    """Ask a storyteller what comes next; asked again for a text that it was asked for lately, it is not run.
+
+    Args:
+        storyteller: Who tells.
+        opening: The first sentence, 1 to 300 characters.
+        text: What has been told after it, maybe nothing.
+
+    Raises:
+        StoryLabError: Opening or text is not what it must be, or too long for the model.
+    """
+    prompt, encoded = read_ids(storyteller, check_opening(opening), text)
+    key = (prompt, *encoded.tokens.tolist())
+    with _guard:
+        known = _remembered.setdefault(storyteller, OrderedDict())
+        if key in known:
+            known.move_to_end(key)
+            return known[key]
+    framing = storyteller.kind.scoring([encoded])
+    examples = framing.examples(0)
+    longest = int(np.argmax(framing.lengths(examples)))  # it asks for the end of the text, among others or alone
+    labels, logits = predictions(storyteller, framing, examples[longest : longest + 1])
+    found = Expectation(
+        context=_context(storyteller, prompt, encoded.continuation),
+        logits=logits[labels != IGNORED][-1].cpu().clone(),
+        told=len(encoded.continuation),
+    )
+    with _guard:
+        known[key] = found
+        while len(known) > REMEMBERED:
+            known.popitem(last=False)
+    return found
+
+
 def next_token(
     storyteller: Storyteller, opening: str, text: str, settings: Settings, shown: int = SHOWN
 ) -> list[Stage]:
@@ -56,33 +118,95 @@ def next_token(
     Raises:
         StoryLabError: Opening or text is not what it must be, or the strategy is "beam".
     """
-    if settings.strategy == "beam":
-        raise StoryLabError("a beam search weighs whole texts, not the next token")
-    prompt, encoded = read_ids(storyteller, check_opening(opening), text)
-    session = storyteller.session([prompt])
-    for token in encoded.continuation.tolist():
-        if session.room <= 0:
-            raise StoryLabError(f"the text fills all {storyteller.kind.positions} positions of {storyteller.name}")
-        session.advance([token])
-    scores = session.logits.float().cpu()  # (1, vocabulary)
+    _refuse_beam(settings)
+    expected = expect(storyteller, opening, text)
+    scores = expected.logits[None]  # (1, vocabulary)
     steps = {MODEL: scores}
     for name, processor in named_processors(settings, storyteller.mute).items():
-        scores = processor(session.context.cpu(), scores.clone())
+        scores = processor(expected.context, scores.clone())
         if name != "mute":  # no setting of anybody's
             steps[name] = scores
     if settings.strategy == "greedy":
         steps["greedy"] = torch.full_like(scores, -torch.inf).scatter(1, scores.argmax(dim=1, keepdim=True), 0.0)
     stages = {name: step[0].softmax(dim=-1) for name, step in steps.items()}
+    kept = {name: int(step.isfinite().sum()) for name, step in steps.items()}  # a probability may round to 0
     first, *_, last = [stages[MODEL], *stages.values()]
     tokens = torch.maximum(first, last).topk(min(shown, len(first))).indices
-    return [_stage(name, probabilities, tokens, storyteller) for name, probabilities in stages.items()]
+    return [_stage(name, found, kept[name], tokens, storyteller) for name, found in stages.items()]
 
 
-def _stage(name: str, probabilities: Tensor, tokens: Tensor, storyteller: Storyteller) -> Stage:
+def draw_next(storyteller: Storyteller, opening: str, text: str, settings: Settings, seed: int) -> Alternative:
+    """The token that the settings choose next, with the random numbers that a telling has in this place.
+
+    Token after token, this therefore tells the story that `Storyteller.tell` tells of the seed, as long as the text
+    is cut into the tokens that it was made of, which nearly every text is.
+
+    Args:
+        storyteller: Who tells.
+        opening: As for `next_token`.
+        text: As for `next_token`.
+        settings: As for `next_token`.
+        seed: 0 to 2**32 - 1.
+
+    Returns:
+        The token, with the probability that the model itself gives it.
+
+    Raises:
+        StoryLabError: As for `next_token`, or the seed is not what it must be.
+    """
+    _refuse_beam(settings)
+    expected = expect(storyteller, opening, text)
+    stream = RandomStream(check_seed(seed))
+    if settings.strategy == "sample":
+        for _ in range(expected.told):
+            stream.gumbel(len(expected.logits))
+    choice = TokenChooser(settings, stream, storyteller.mute).choose(expected.context, expected.logits)
+    probability = float(torch.tensor(choice.log_probability).exp())
+    return Alternative(choice.token, piece_text(storyteller.tokenizer, choice.token), probability)
+
+
+def with_token(storyteller: Storyteller, text: str, token: int) -> str:
+    """A text with a token behind it; the end token leaves it as it is.
+
+    Args:
+        storyteller: Whose token it is.
+        text: What has been told after the opening, maybe nothing.
+        token: Its id.
+
+    Raises:
+        StoryLabError: There is no such token, or it stands for no text of its own: it is special, or one byte of
+            a character.
+    """
+    tokenizer = storyteller.tokenizer
+    if token == storyteller.kind.end:
+        return text
+    if not 0 <= token < len(tokenizer):
+        raise StoryLabError(f"{storyteller.name} has no token {token}; it has {len(tokenizer):,}")
+    speller = Speller(tokenizer)
+    for before in encode(tokenizer, text) if text else []:
+        speller.add(before)
+    added = "" if token in storyteller.mute else speller.add(token)
+    if not added:
+        raise StoryLabError(f"the token {piece_text(tokenizer, token)} is no text by itself")
+    return text + added if text else added.lstrip()
+
+
+def _context(storyteller: Storyteller, prompt: str, continuation: np.ndarray) -> Tensor:
+    """What stands in the text so far: as a telling's session has it (1, length)."""
+    begun = storyteller.session([prompt]).context.cpu()
+    return torch.cat([begun, torch.from_numpy(continuation.astype(np.int64))[None]], dim=1)
+
+
+def _refuse_beam(settings: Settings) -> None:
+    if settings.strategy == "beam":
+        raise StoryLabError("a beam search weighs whole texts, not the next token")
+
+
+def _stage(name: str, probabilities: Tensor, kept: int, tokens: Tensor, storyteller: Storyteller) -> Stage:
     named = zip(tokens.tolist(), probabilities[tokens].tolist(), strict=True)
     return Stage(
         name=name,
-        kept=int((probabilities > 0).sum()),
+        kept=kept,
         entropy=float(torch.special.entr(probabilities).sum()),
         shown=tuple(Alternative(token, piece_text(storyteller.tokenizer, token), value) for token, value in named),
     )

@@ -1,20 +1,18 @@
-"""One storyteller and one seed, many ways to decode: strategies side by side, and a sweep over the temperature."""
+"""One storyteller, one opening and one seed, many ways to decode, side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from storylab.decoding import PRESETS, Settings
-from storylab.evaluation.one_story import NGRAM
-from storylab.evaluation.words import ngrams, words_of
-from storylab.storytellers.together import tell_together
+from storylab.decoding import PRESETS, Settings, check_seed
+from storylab.inspection.side_by_side import tell_side_by_side
+from storylab.storytellers.telling import Piece, Telling
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
-    from storylab.storytellers.telling import Telling
 
 _PURE = PRESETS["pure"]
 STRATEGIES: Mapping[str, Settings] = {
@@ -30,74 +28,48 @@ STRATEGIES: Mapping[str, Settings] = {
     "typical-p 0.9": replace(_PURE, typical_p=0.9),
 }
 """Settings that change one thing each, so that the same random numbers show what it does."""
-TEMPERATURES = (0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.3, 1.5)
-OPENINGS = (
-    "Every weekend the Jefferson's go to the park.",
-    "David noticed he had put on a lot of weight recently.",
-    "Priya heard a knock on the door during the storm.",
-    "Tom wanted to bake a cake for his mother.",
-    "The bus driver took a wrong turn on Monday morning.",
-    "Grandpa found an old letter behind the clock.",
-    "Lena built a small robot out of kitchen tools.",
-    "The last train left the station without Omar.",
-)
-"""Those of a sweep where none are given; the first two are the course report's."""
 
 
-@dataclass(frozen=True, slots=True)
-class SweepPoint:
-    """Stories told at one temperature, measured."""
+def stream_strategies(
+    storyteller: Storyteller, opening: str, seed: int | None = None, stop: threading.Event | None = None
+) -> Iterator[tuple[str, Piece | Telling]]:
+    """Tell a story by every strategy of `STRATEGIES`, all from the same random numbers.
 
-    temperature: float
-    stories: int
-    repetition_4: float
-    """The share of stories that have a run of four words more than once."""
-    distinct_2: float
-    """Different pairs of neighbouring words among all pairs of a story, mean over stories that have any."""
-    four_sentences: float
-    """The share of stories that have four sentences and end by themselves."""
-    words: float
-    """Words a story, mean."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The point as JSON-ready data."""
-        return asdict(self)
-
-
-def sweep(
-    storyteller: Storyteller,
-    openings: Sequence[str] = OPENINGS,
-    temperatures: Sequence[float] = TEMPERATURES,
-    seed: int = 0,
-) -> Iterator[SweepPoint]:
-    """Tell the same openings at one temperature after another, from the model's own distribution, without any cut.
-
-    The story of an opening has the same random numbers at every temperature.
+    Those that go token by token are told together; the beam search, which is whole before it can be read, follows.
 
     Args:
         storyteller: Who tells.
-        openings: First sentences.
-        temperatures: Each above 0.
-        seed: That of the first opening; the others have the next ones.
+        opening: The first sentence, 1 to 300 characters.
+        seed: 0 to 2**32 - 1; None draws one.
+        stop: Ends all when set, before the next token.
+
+    Yields:
+        (name of the strategy, piece of its story), and at the end of each story (name, telling); a story is the one
+        that `Storyteller.tell` tells, but for what `tell_side_by_side` says of floating-point sums.
 
     Raises:
-        StoryLabError: An opening, a temperature or the seed is not what it must be.
+        StoryLabError: Opening or seed is not what it must be, before anything is told.
     """
-    seeds = [(seed + number) % 2**32 for number in range(len(openings))]
-    for settings in [replace(_PURE, temperature=temperature) for temperature in temperatures]:
-        tellings = [telling for _, telling in tell_together(storyteller, openings, settings, seeds)]
-        yield _measure(settings.temperature, tellings)
+    seed, stop = check_seed(seed), stop or threading.Event()
+    together = [name for name, settings in STRATEGIES.items() if settings.strategy != "beam"]
+    tellings = [storyteller.begin(opening, STRATEGIES[name], seed) for name in together]
+    left = dict(zip(together, tellings, strict=True))
+    for steps in tell_side_by_side(storyteller, tellings, stop):
+        for number, _, piece in steps:
+            name = together[number]
+            yield name, left.pop(name).telling() if piece is None else piece
+    for name, telling in left.items():
+        yield name, telling.telling("stopped" if stop.is_set() else "tokens")
+    for name, settings in STRATEGIES.items():
+        if settings.strategy == "beam":
+            for piece in storyteller.stream(opening, settings, seed, stop):
+                yield name, piece
 
 
-def _measure(temperature: float, tellings: Sequence[Telling]) -> SweepPoint:
-    stories = [words_of(telling.text) for telling in tellings]
-    mean = lambda values: sum(values) / len(values) if values else 0.0  # noqa: E731
-    runs = [list(ngrams(words, NGRAM)) for words in stories]
-    return SweepPoint(
-        temperature=temperature,
-        stories=len(tellings),
-        repetition_4=mean([len(set(found)) < len(found) for found in runs]),
-        distinct_2=mean([len(set(pairwise(words))) / (len(words) - 1) for words in stories if len(words) > 1]),
-        four_sentences=mean([telling.finished and len(telling.story) == 4 for telling in tellings]),
-        words=mean([len(telling.text.split()) for telling in tellings]),
-    )
+def tell_strategies(
+    storyteller: Storyteller, opening: str, seed: int | None = None, stop: threading.Event | None = None
+) -> Iterator[tuple[str, Telling]]:
+    """The same, without the pieces: (name of the strategy, telling), as they end."""
+    for name, told in stream_strategies(storyteller, opening, seed, stop):
+        if isinstance(told, Telling):
+            yield name, told

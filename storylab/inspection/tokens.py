@@ -7,6 +7,7 @@ Text".
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,14 @@ class ReadToken:
     token: int
     text: str
     """What it adds to the text: nothing where it is a part of a character that is not whole yet."""
+    piece: str
+    """By itself, as alternatives are written."""
+    start: int
+    """Where what it adds begins in the text, in characters; the blank before the text begins at -1."""
     log_probability: float
     """Natural logarithm, given all before it."""
+    surprise: float
+    """The same with its sign turned, to base 2, in bits: 1 where the odds were even, 0 where it was certain."""
     rank: int
     """Its place among all tokens by probability, from 1."""
     entropy: float
@@ -66,6 +73,10 @@ class Reading:
     text: str
     tokens: tuple[ReadToken, ...]
     """Those after the opening; the last is the end token."""
+    words: int
+    """Whitespace-separated words of the text, and one more for its end."""
+    perplexity_per_word: float | None
+    """exp(nll / words), of all tokens and the end, as `score` has it of many stories; None beyond 1e300."""
 
     def to_dict(self) -> dict[str, Any]:
         """The reading as JSON-ready data."""
@@ -90,11 +101,15 @@ def read_text(storyteller: Storyteller, opening: str, text: str, alternatives: i
     spelling = Speller(tokenizer)
     for token in encoded.opening.tolist():
         spelling.add(token)
-    read = []
+    read, before = [], len(spelling.text) + 1  # the blank before the text is its first token's
     for label, log_probabilities in _expectations(storyteller, encoded):
+        start = len(spelling.text) - before
         new = "" if label == storyteller.kind.end else spelling.add(label)
-        read.append(_look_at(label, new, log_probabilities, tokenizer, alternatives))
-    return Reading(storyteller.name, opening, " ".join(text.split()), tuple(read))
+        read.append(_look_at(label, new, start, log_probabilities, tokenizer, alternatives))
+    words = len(text.split()) + 1
+    nll_per_word = -sum(token.log_probability for token in read) / words
+    perplexity = math.exp(nll_per_word) if nll_per_word < math.log(1e300) else None
+    return Reading(storyteller.name, opening, " ".join(text.split()), tuple(read), words, perplexity)
 
 
 def read_ids(storyteller: Storyteller, opening: str, text: str) -> tuple[str, EncodedStory]:
@@ -129,14 +144,19 @@ def _expectations(storyteller: Storyteller, encoded: EncodedStory) -> list[tuple
     return found
 
 
-def _look_at(token: int, text: str, log_probabilities: Tensor, tokenizer: Any, alternatives: int) -> ReadToken:
+def _look_at(
+    token: int, text: str, start: int, log_probabilities: Tensor, tokenizer: Any, alternatives: int
+) -> ReadToken:
     own = log_probabilities[token]
     probabilities = log_probabilities.exp()
     likeliest = probabilities.topk(min(alternatives, len(probabilities)))
     return ReadToken(
         token=token,
         text=text,
+        piece=piece_text(tokenizer, token),
+        start=start,
         log_probability=float(own),
+        surprise=-float(own) / math.log(2),
         rank=1 + int((log_probabilities > own).sum()),
         entropy=float(torch.special.entr(probabilities).sum()),
         alternatives=tuple(

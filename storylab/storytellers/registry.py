@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
 
 _loaded: dict[tuple[str, str, str], "Storyteller"] = {}
-# One at a time, whatever its name: while transformers loads a model, it changes torch's functions for all threads.
-_loading = threading.Lock()
+LOADING = threading.Lock()
+"""Held by whoever loads: one at a time, whatever its name. While transformers loads a model, it changes torch's
+functions for all threads, and while it is imported, other threads find it half there."""
 
 
 def load(name: str, *, device: str = "cpu", dtype: str = "fp32") -> "Storyteller":
@@ -30,7 +31,7 @@ def load(name: str, *, device: str = "cpu", dtype: str = "fp32") -> "Storyteller
         raise StoryLabError("the storyteller's name must be text")
     key = (name, device, dtype)
     if key not in _loaded:
-        with _loading:
+        with LOADING:
             if key not in _loaded:
                 _loaded[key] = _open(name, device, dtype)
     return _loaded[key]

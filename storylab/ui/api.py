@@ -3,16 +3,16 @@
 # No `from __future__ import annotations` here: gradio reads the return annotation as it stands.
 from typing import Any
 
-import gradio as gr
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
-from storylab.errors import StoryLabError
-from storylab.storytellers import describe, load
-from storylab.storytellers.catalog import find
-
-CONCURRENT_TELLINGS = 4
-"""Tellings of `/tell` that run at once; more of them wait in line."""
+from storylab.storytellers import describe
+from storylab.ui.api_endpoint import Endpoint, endpoint, storyteller_named
+from storylab.ui.api_inspection import INSPECTIONS
 
 
+@endpoint
 def models() -> list[dict[str, Any]]:
     """List the storytellers with their states, as `python -m storylab models --json` prints them.
 
@@ -23,6 +23,7 @@ def models() -> list[dict[str, Any]]:
     return describe()
 
 
+@endpoint
 def tell(
     opening: str,
     model: str,
@@ -33,7 +34,7 @@ def tell(
 
     Args:
         opening: The first sentence, 1 to 300 characters.
-        model: The name of a storyteller that `/models` lists as ready.
+        model: The name of a storyteller that `models` lists as ready.
         seed: 0 to 4294967295; the same seed and settings tell the same story. null draws one.
         settings: The command's options with underscores, for instance {"temperature": 0.6, "top_p": 0.95}, and
             "preset" for one of the presets; {} or null for the default preset.
@@ -42,16 +43,22 @@ def tell(
         The telling: model, opening, story (its sentences), text, finished, ended_by, seed, settings, tokens,
         seconds, seconds_to_first_token, tokens_per_second and pathologies.
     """
-    try:
-        if not isinstance(model, str):
-            raise StoryLabError("model must be the name of a storyteller")
-        name = find(model).name  # a name of the catalogue only: visitors open no folders here
-        return load(name).tell(opening, settings, seed).to_dict()
-    except StoryLabError as error:
-        raise gr.Error(str(error), print_exception=False) from None
+    return storyteller_named(model).tell(opening, settings, seed).to_dict()
+
+
+ENDPOINTS = (Endpoint(models, at_once=None), Endpoint(tell, at_once=4), *INSPECTIONS)
+"""All that visitors may call by name; everything else on the page is its own."""
+
+
+def _no_counts(request: Request) -> JSONResponse:
+    return JSONResponse({"functions": {}})
+
+
+ROUTES = [Route("/monitoring/summary", _no_counts)]
+"""gradio's page on the API asks how often each endpoint was called; where that isn't counted, its answer is a 403."""
 
 
 def add_endpoints() -> None:
-    """Add `/models` and `/tell` to the page that is being built."""
-    gr.api(models, api_name="models", queue=False)
-    gr.api(tell, api_name="tell", concurrency_limit=CONCURRENT_TELLINGS)
+    """Add the endpoints to the page that is being built."""
+    for one in ENDPOINTS:
+        one.add()

@@ -53,12 +53,14 @@ class Ask:
             self.chosen = gr.CheckboxGroup(
                 _labelled(rows, label), value=self.ready, label=label("storytellers"), elem_id="storytellers"
             )
-            self.not_ready = gr.HTML(elem_id="not-ready", apply_default_css=False)
-            with gr.Column(elem_id="downloads"):
-                self.downloads = {row["name"]: Download(row, label) for row in rows if row["source"].startswith(REMOTE)}
-            self.not_ready.value = label.made(lambda say: self._not_ready(rows, say))
             gr.HTML(label("keys"), elem_id="keys", elem_classes="quiet", apply_default_css=False)
             self.controls = Controls(label)
+            with gr.Accordion(label("not_ready"), open=False, elem_id="more"):
+                self.not_ready = gr.HTML(elem_id="not-ready", apply_default_css=False)
+                with gr.Column(elem_id="downloads"):
+                    outside = [row for row in rows if row["source"].startswith(REMOTE)]
+                    self.downloads = {row["name"]: Download(row, label) for row in outside}
+            self.not_ready.value = label.made(lambda say: self._not_ready(rows, say))
         for download in self.downloads.values():
             download.wire(self.look, self.looks)
 

@@ -53,7 +53,7 @@ class Controls:
                 )
             with gr.Row(elem_classes="fields"):
                 for name, option in OPTIONS.items():
-                    self.fields[name] = _field(option, defaults, label)
+                    self.fields[name] = option_field(option, defaults, label)
         self._wire()
 
     @property
@@ -114,10 +114,18 @@ def _about(preset: str, say: Say) -> str:
     return say("preset_own_info") if preset == OWN else say.or_else(f"preset_{preset}", PRESET_DESCRIPTIONS[preset])
 
 
-def _field(option: Option, defaults: Settings, labels: Labels) -> gr.components.Component:
+def option_field(option: Option, defaults: Settings, labels: Labels, place: str = "setting") -> gr.components.Component:
+    """The field for an option, with its meaning below its name.
+
+    Args:
+        option: Its limits and its name.
+        defaults: Where it stands at first; it is hidden where their strategy does not heed it.
+        labels: The page's texts.
+        place: What its id in the page begins with.
+    """
     value = getattr(defaults, option.name)
     info = labels.made(lambda say: say.or_else(f"help_{option.name}", option_help()[option.name]))
-    label = {"label": labels(option.name), "info": info, "elem_id": f"setting-{option.name}"}
+    label = {"label": labels(option.name), "info": info, "elem_id": f"{place}-{option.name}"}
     if option.choices:
         return gr.Radio(option.choices, value=value, elem_classes="wide", **label)
     low = option.low + option.step if option.above else option.low

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
 import gradio as gr
 
+from storylab.decoding import PRESETS, check_opening, check_seed
+from storylab.errors import StoryLabError
+from storylab.inspection.strategies import stream_strategies
+from storylab.storytellers import Telling
+from storylab.ui import cards, decoding_view, tellers
 from storylab.ui.address import Address
-from storylab.ui.tab import PageTab
-from storylab.ui.texts import Labels
+from storylab.ui.controls import AT_ONCE, HIDDEN
+from storylab.ui.decoding_next import MOST_CHARACTERS, NextToken, next_settings
+from storylab.ui.decoding_stops import Stops
+from storylab.ui.decoding_sweep import Sweep
+from storylab.ui.links import read_link, write_query, write_settings
+from storylab.ui.tab import PageTab, press
+from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
 from storylab.ui.visits import Visits
+
+PREFERRED = ("gpt2-mini-finetuned", "seq2seq")
+"""Who tells at first: the first of them that is ready, else any."""
+REFRESH = 0.1
+"""Seconds between two looks at the stories while they are told."""
+CONCURRENT = 2
+"""Visitors for whom stories are told at once."""
 
 
 class DecodingTab(PageTab):
@@ -17,3 +38,160 @@ class DecodingTab(PageTab):
 
     def __init__(self, tab: gr.Tab, label: Labels, visits: Visits, address: Address):
         super().__init__(tab, label, visits, address)
+        self.stops = Stops()
+        rows = tellers.ready()
+        names = [row["name"] for row in rows]
+        first = next((name for name in PREFERRED if name in names), names[0] if names else None)
+        self.example = self.begin()
+        with gr.Column(elem_classes="sheet", elem_id="decoding-ask"):
+            with gr.Row(elem_classes="fields"):
+                self.opening = gr.Textbox(
+                    EXAMPLES["park"],
+                    label=label("opening"),
+                    placeholder=label("opening_hint"),
+                    lines=1,
+                    max_lines=4,
+                    elem_id="decoding-opening",
+                    elem_classes="wide",
+                    html_attributes=gr.InputHTMLAttributes(lang="en", autocomplete="off"),
+                )
+                self.model = gr.Dropdown(
+                    tellers.labelled(rows, label), value=first, label=label("storyteller"), elem_id="decoding-model"
+                )
+                self.seed = gr.Number(
+                    None, label=label("seed"), placeholder=label("seed_hint"), elem_id="decoding-seed"
+                )
+            with gr.Row(elem_classes="buttons"):
+                self.run = gr.Button(
+                    label("decoding_run"), variant="primary", elem_id="decoding-run", elem_classes="run"
+                )
+                self.stop = gr.Button(label("stop"), elem_id="decoding-stop", elem_classes="stop")
+            self.problem = gr.HTML("", elem_id="decoding-problem", apply_default_css=False)
+            idle = label.made(lambda say: decoding_view.strategies({}, None, False, say))
+            self.stories = gr.HTML(idle, elem_id="decoding-stories", apply_default_css=False)
+        self.asked = gr.State(None)  # opening, storyteller and seed of the stories that are to be told
+        self.used = gr.State(None)  # the seed that was used last
+        self.next = NextToken(label, visits)
+        self.sweep = Sweep(label, visits)
+        self._wire()
+
+    def _wire(self) -> None:
+        told = {"inputs": [self.opening, self.model, self.seed, *self._view]}
+        told["outputs"] = [self.problem, self.stories, self.asked, self.used, self.address.query]
+        asked = gr.on([self.run.click, self.opening.submit], self._ask, **told, **AT_ONCE)
+        asked.success(
+            self._tell,
+            self.asked,
+            self.stories,
+            concurrency_limit=CONCURRENT,
+            concurrency_id="decoding",
+            trigger_mode="multiple",
+            **HIDDEN,
+        )
+        self.stop.click(self._stop, **AT_ONCE)
+        self.next.wire(self.opening, self.model, self.seed, self.used)
+        self.sweep.wire(self.model)
+        look = {"fn": self.next.look, "inputs": self.next.inputs, "outputs": self.next.outputs}
+        asked.success(**look, **AT_ONCE)
+        filled = self.example.click(self._fill, outputs=[self.opening, self.seed], **AT_ONCE)
+        filled.success(None, js=press("decoding-run"), **HIDDEN)
+        opened = self.tab.select(self._open, self.model, [self.model, *self.sweep.outputs], **AT_ONCE)
+        opened.success(**look, **AT_ONCE)
+        link = [self.opening, self.model, self.seed, self.used, *self._view]
+        follow = {"fn": self._follow, "inputs": link, "outputs": self.address.query, **AT_ONCE}
+        gr.on([*(slider.release for slider in self.next.sliders), self.next.text.blur], **follow)
+        for changed in (self.next.taken, self.next.drawn, self.next.restarted):
+            changed.success(**follow)
+
+    @property
+    def _view(self) -> list[gr.components.Component]:
+        """What a link says of the next token, besides opening and storyteller."""
+        return [self.next.text, *self.next.sliders]
+
+    def connect(self, page: gr.Blocks, tabs: Mapping[str, PageTab], bar: gr.Tabs) -> None:
+        page.unload(self._leave)
+
+    @property
+    def arriving(self) -> Mapping[gr.blocks.Block, Collection[str]]:
+        return dict.fromkeys([self.problem, self.opening, self.model, self.seed, *self._view], ())
+
+    def arrive(self, query: Mapping[str, str], say: Say) -> list[Any]:
+        link = read_link(query, [row["name"] for row in tellers.ready()])
+        text = query.get("text", "")[:MOST_CHARACTERS]
+        kept = lambda value: gr.skip() if value is None else value  # noqa: E731
+        return [
+            cards.problem(say("problem_link", problems="; ".join(link.problems))) if link.problems else "",
+            kept(link.opening),
+            kept(link.storytellers[0] if link.storytellers else None),
+            kept(link.seed),
+            text or gr.skip(),
+            *self.next.values(link.settings or PRESETS["default"]),
+        ]
+
+    # What happens. `request` is filled in by gradio; its session hash is the visitor.
+
+    def _fill(self) -> list[Any]:
+        return [EXAMPLES["scales"], 1]
+
+    def _open(self, request: gr.Request, name: str | None) -> list[Any]:
+        """Who can be chosen by now, and what was swept already."""
+        choices = tellers.choices(request, speaker(request), self.visits)
+        return [gr.update(choices=choices), *self.sweep.look(request, name or "")]
+
+    def _ask(self, request: gr.Request, opening: str, name: str | None, seed: float | None, *view: Any) -> list[Any]:
+        """Take down what is to be told, or say what is wrong with it; what is told by now ends."""
+        say = speaker(request)
+        self.stops.end(request.session_hash)
+        try:
+            opening, number = check_opening(opening), check_seed(seed)
+            if not name:
+                raise StoryLabError(say("problem_choose"))
+        except StoryLabError as error:
+            return [cards.problem(str(error)), gr.skip(), None, gr.skip(), gr.skip()]
+        waiting = decoding_view.strategies({}, number, True, say)
+        return ["", waiting, (opening, name, number), number, self._query(opening, name, number, *view)]
+
+    def _tell(self, request: gr.Request, asked: tuple[str, str, int] | None) -> Iterator[Any]:
+        if asked is None:
+            yield gr.skip()  # a generator without a value would empty the place
+            return
+        opening, name, seed = asked
+        say, visitor = speaker(request), request.session_hash
+        stop, told, shown = self.stops.begin(visitor), dict[str, str | Telling](), 0.0
+        look = lambda busy: decoding_view.strategies(told, seed, busy, say)  # noqa: E731
+        try:
+            storyteller = self.visits.load(visitor, name)
+            for strategy, new in stream_strategies(storyteller, opening, seed, stop):
+                told[strategy] = new if isinstance(new, Telling) else told.get(strategy, "") + new.text
+                if not self.stops.is_last(visitor, stop):
+                    yield gr.skip()
+                    return
+                if time.monotonic() - shown > REFRESH:
+                    yield look(True)
+                    shown = time.monotonic()
+            yield look(False)
+        except StoryLabError as error:
+            yield cards.problem(say("failed", reason=str(error)))
+        finally:
+            stop.set()
+
+    def _stop(self, request: gr.Request) -> None:
+        self.stops.end(request.session_hash)
+
+    def _leave(self, request: gr.Request) -> None:
+        self.stops.leave(request.session_hash)
+        self.sweep.stops.leave(request.session_hash)
+
+    def _follow(
+        self, opening: str, name: str | None, seed: float | None, used: int | None, *view: Any
+    ) -> str | dict[str, Any]:
+        """The address of what is shown; as it was while something in it is no good."""
+        try:
+            number = used if seed is None else check_seed(seed)
+            return self._query(check_opening(opening), name, number, *view)
+        except StoryLabError:
+            return gr.skip()
+
+    def _query(self, opening: str, name: str | None, seed: int | None, text: str, *values: float) -> str:
+        settings = write_settings(next_settings(values))
+        return write_query(self.key, opening=opening, models=name, seed=seed, text=text.strip(), **settings)

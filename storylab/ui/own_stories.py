@@ -56,8 +56,8 @@ class OwnStories:
                 elem_id="own-storytellers",
             )
             with gr.Row(elem_classes="buttons"):
-                self.run = gr.Button(label("own_run"), variant="primary", elem_id="own-run")
-                self.stop = gr.Button(label("stop"), visible=False, elem_id="own-stop")
+                self.run = gr.Button(label("own_run"), variant="primary", elem_id="results-run", elem_classes="run")
+                self.stop = gr.Button(label("stop"), visible=False, elem_id="own-stop", elem_classes="stop")
                 self.download = gr.DownloadButton(label("own_download"), visible=False, elem_id="own-download")
             self.progress = gr.HTML("", elem_id="own-progress", apply_default_css=False)
             self.report = gr.Markdown(elem_id="own-report", sanitize_html=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from html import escape
@@ -12,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from storylab.ui.address import RUN, Address
-from storylab.ui.api import add_endpoints
+from storylab.ui.api import ROUTES, add_endpoints
 from storylab.ui.compare import CompareTab
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.decoding import DecodingTab
@@ -79,9 +80,11 @@ def _open_links(page: gr.Blocks, bar: gr.Tabs, tabs: Sequence[PageTab], label: L
 
     def arrive(request: gr.Request) -> list[Any]:
         query, say = dict(request.query_params), speaker(request)
-        wanted = query.get("tab")
-        selected = gr.Tabs(selected=wanted) if wanted in keys else gr.skip()
-        return [selected, *(value for tab in tabs for value in tab.arrive(query, say))]
+        named = query.get("tab")
+        wanted = named if named in keys else keys[0]
+        filled = [tab.arrive(query if tab.key == wanted else {}, say) for tab in tabs]
+        selected = gr.Tabs(selected=wanted)
+        return [selected, *itertools.chain.from_iterable(filled)]
 
     Translation(page, label, kept)
     arrived = page.load(arrive, outputs=[bar, *kept], **AT_ONCE)
@@ -121,6 +124,7 @@ def launch(page: gr.Blocks) -> None:
             ssr_mode=False,  # needs Node, and a second process to start
             share=False,
             enable_monitoring=False,  # nobody's use of the page is listed
+            app_kwargs={"routes": ROUTES},
             run_history=False,
             mcp_server=True,
             prevent_thread_lock=True,

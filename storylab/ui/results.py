@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import gradio as gr
@@ -11,9 +12,10 @@ from storylab.evaluation.report import HEADINGS, Report, heading, number, p_valu
 from storylab.evaluation.results import read_record
 from storylab.ui import cards, charts, panels
 from storylab.ui.address import Address
-from storylab.ui.controls import AT_ONCE
+from storylab.ui.controls import AT_ONCE, HIDDEN
+from storylab.ui.links import write_query
 from storylab.ui.own_stories import OwnStories
-from storylab.ui.tab import PageTab
+from storylab.ui.tab import PageTab, press
 from storylab.ui.texts import Labels, Say, speaker
 from storylab.ui.visits import Visits
 from storylab.ui.vote import BlindVote
@@ -40,6 +42,7 @@ class ResultsTab(PageTab):
     def __init__(self, tab: gr.Tab, label: Labels, visits: Visits, address: Address):
         """Build it into a tab, which is filled when it is first opened."""
         super().__init__(tab, label, visits, address)
+        vote = self.begin()
         try:
             self.report: Report | None = read_record()
         except StoryLabError as error:
@@ -49,6 +52,16 @@ class ResultsTab(PageTab):
             self._published(tab, self.report, label)
         OwnStories(tab, label)
         BlindVote(tab, self.report, label)
+        vote.click(None, js=press("vote-ask"), **HIDDEN)
+
+    @property
+    def arriving(self) -> dict[gr.blocks.Block, Collection[str]]:
+        return dict.fromkeys((self.metric, self.first, self.second), ()) if self.report else {}
+
+    def arrive(self, query: Mapping[str, str], say: Say) -> list[Any]:
+        named = zip(("metric", "first", "second"), self.arriving, strict=False)
+        known = lambda field, value: value in [key for _, key in field.choices]  # noqa: E731
+        return [query[name] if known(field, query.get(name)) else gr.skip() for name, field in named]
 
     def _published(self, tab: gr.Tab, report: Report, label: Labels) -> None:
         metrics = [
@@ -89,15 +102,22 @@ class ResultsTab(PageTab):
                     label.made(lambda say: self._told(openings[0], say)), elem_id="samples", apply_default_css=False
                 )
             self.opening.input(self._samples, self.opening, self.samples, **AT_ONCE)
-        tab.select(self._open, self.metric, [self.leaderboard, self.whiskers, self.matrix], **AT_ONCE)
+        filled = [self.leaderboard, self.whiskers, self.matrix, self.differences]
+        tab.select(self._open, [self.metric, self.first, self.second], filled, **AT_ONCE)
         self.metric.input(self._whiskers, self.metric, self.whiskers, **AT_ONCE)
         pair = [self.first, self.second]
         gr.on([field.input for field in pair], self._differences, pair, self.differences, **AT_ONCE)
+        fields = [self.metric, *pair]
+        gr.on([field.input for field in fields], self._link, fields, self.address.query, **AT_ONCE)
 
-    def _open(self, request: gr.Request, metric: str) -> list[Any]:
+    def _open(self, request: gr.Request, metric: str, first: str, second: str) -> list[Any]:
         say = speaker(request)
         leaderboard = gr.update(value=_leaderboard(self.report, say), headers=_headers(self.report, say))
-        return [leaderboard, self._whiskers(metric), charts.heat_map(self.report["cross_reading"])]
+        matrix = charts.heat_map(self.report["cross_reading"])
+        return [leaderboard, self._whiskers(metric), matrix, self._differ(first, second, say)]
+
+    def _link(self, metric: str, first: str, second: str) -> str:
+        return write_query("results", run=False, metric=metric, first=first, second=second)
 
     def _whiskers(self, metric: str) -> Any:
         return charts.whiskers(self.report, metric)

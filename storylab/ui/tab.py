@@ -36,7 +36,8 @@ class PageTab:
     def arrive(self, query: Mapping[str, str], say: Say) -> list[Any]:
         """New values for `arriving` from the query of the page's address, when the page is opened.
 
-        A part that is no good is left out; `gr.skip()` leaves a component as it is.
+        It is empty where the address leads to another tab. A part that is no good is left out; `gr.skip()` leaves a
+        component as it is.
         """
         return []
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from storylab.errors import StoryLabError
-from storylab.evaluation.score import story_losses
+from storylab.evaluation.score import score, story_losses
 from storylab.inspection.tokens import read_text
 from storylab.stories import Story
 from storylab.storytellers import load
@@ -47,6 +47,27 @@ def test_each_token_has_its_text_rank_entropy_and_alternatives(name):
         if token.rank <= 10:
             mine = token.alternatives[token.rank - 1]
             assert mine.probability == pytest.approx(math.exp(token.log_probability), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_each_token_has_its_place_in_the_text_and_its_surprise(name):
+    reading = read_text(load(name), STORY.opening, STORY.continuation)
+    for token in reading.tokens[:-1]:
+        assert f" {reading.text}"[token.start + 1 :].startswith(token.text)
+        assert 2**-token.surprise == pytest.approx(math.exp(token.log_probability))
+    assert (reading.tokens[0].start, reading.tokens[-1].start) == (-1, len(reading.text))
+
+
+def test_the_perplexity_per_word_is_that_of_the_score():
+    reading = read_text(load("gpt2-mini"), STORY.opening, STORY.continuation)
+    expected = score(load("gpt2-mini"), [STORY])
+    assert reading.words == expected.words
+    assert reading.perplexity_per_word == pytest.approx(expected.perplexity_per_word, rel=1e-4)
+
+
+def test_a_word_of_many_odd_tokens_has_no_perplexity_that_is_a_number():
+    odd = "qZ7xJ%vK2" * 25
+    assert read_text(load("gpt2-mini"), "My dog ran away.", odd).perplexity_per_word is None
 
 
 def test_the_likeliest_token_is_what_a_greedy_telling_begins_with():

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 COMMITTED = ("encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned")
+HERE = "http://127.0.0.1:"
 PATIENCE = 120  # seconds; a busy machine is no reason to fail
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
@@ -45,6 +47,7 @@ def site(tmp_path_factory, root) -> Path:
     shutil.copy(root / "app.py", folder)
     shutil.copytree(root / "storylab", folder / "storylab", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(root / "docs", folder / "docs")
+    shutil.copytree(root / "train", folder / "train", ignore=shutil.ignore_patterns("__pycache__"))
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir()
     for name in COMMITTED:
@@ -58,7 +61,21 @@ def site(tmp_path_factory, root) -> Path:
 @pytest.fixture(scope="session")
 def server(site) -> Iterator[Server]:
     """`python app.py` on a port of its own."""
-    port, log = _free_port(), site / "app.log"
+    with _serve(site) as found:
+        yield found
+
+
+@pytest.fixture
+def restarted(site) -> Iterator[Server]:
+    """Another process that serves the same page."""
+    with _serve(site) as found:
+        yield found
+
+
+@contextmanager
+def _serve(site: Path) -> Iterator[Server]:
+    port = _free_port()
+    log = site / f"app-{port}.log"
     address = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
     nothing_fetched = {"HF_HOME": str(site / "hub"), "STORYLAB_CACHE": str(site / "cache")}
     nothing_fetched["STORYLAB_VOTES"] = str(site / "votes.sqlite")
@@ -97,6 +114,7 @@ def _wait_until_served(server: Server) -> None:
 def browser(chromium) -> "Iterator[Browser]":
     """A headless Chromium."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    api.expect.set_options(timeout=500 * PATIENCE)
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=1000 * PATIENCE)
         yield browser
@@ -109,7 +127,7 @@ def open_page(browser, server) -> "Iterator[Callable[..., Page]]":
     complaints, contexts = [], []
 
     def on_request(request) -> None:
-        if not request.url.startswith((server.url, "data:", "blob:")):
+        if not request.url.startswith((HERE, "data:", "blob:")):
             complaints.append(f"a request to {request.url}")
 
     def open_page(width: int = 1280, scheme: str = "light", locale: str = "en-US", **query: str) -> "Page":

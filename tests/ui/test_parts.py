@@ -66,7 +66,7 @@ def test_every_text_is_used_and_every_used_text_is_there(root):
     assert used <= ENGLISH.keys()
     used |= set(re.findall(r"""["']([a-z_]+)["']""", source)) | OPTIONS.keys()  # chosen by a name of their own
     begins = tuple(re.findall(r"""f["']([a-z]+_)\{""", source))  # f"kind_{...}" and the like
-    ends = tuple(re.findall(r"""f["']\{\w+\}(_[a-z]+)["']""", source))  # f"{...}_about"
+    ends = tuple(re.findall(r"""f["']\{[\w.]+\}(_[a-z]+)["']""", source))  # f"{...}_about"
     unused = {key for key in ENGLISH.keys() - used if not key.startswith(begins) and not key.endswith(ends)}
     assert not unused
 

@@ -31,6 +31,7 @@ TEXTS = {
     "title_gpt2-finetuned": "GPT-2 124M，微调",
     "title_smollm2": "SmolLM2 135M，零样本",
     "title_smollm2-finetuned": "SmolLM2 135M，微调",
+    "not_ready": "还不能讲故事的讲述者，以及原因",
     "state_ready": "就绪",
     "state_broken": "已损坏",
     "state_downloadable": "未下载",

@@ -1,6 +1,8 @@
 """The Results tab, in Chinese."""
 
 TEXTS = {
+    "results_intro": "每个讲述者都从同一批人写的故事接着讲，这里是成绩，以及纯属偶然的程度。可以排序、两两比较、看谁让谁意外、用你自己的故事来测，或者投票。",
+    "results_try": "给两个故事投票",
     # The results
     "leaderboard": "它们有多好？",
     "leaderboard_about": "用 {command} 在 {stories} 个故事上测得。点表头可排序；↑ 越高越好，↓ 越低越好。",

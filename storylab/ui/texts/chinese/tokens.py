@@ -1,3 +1,56 @@
 """The Tokens tab, in Chinese."""
 
-TEXTS: dict[str, str] = {}
+TEXTS: dict[str, str] = {
+    "tokens_intro": "看看故事里的哪些词让哪个讲述者感到意外，它原本更想说什么。选一个词可以细看，还可以让故事从那里换一种讲法。",
+    "tokens_try": "谁发现了大象？",
+    # What is asked
+    "tokens_text": "后面讲了什么",
+    "tokens_text_info": "改一个词再读一遍。留空则由第一个读者讲一个。",
+    "tokens_text_hint": "留空：由第一个读者讲一个故事",
+    "tokens_readers": "读者",
+    "tokens_readers_info": "一到 {most} 个讲述者，各自给出每个词元的概率。",
+    "tokens_run": "阅读",
+    "tokens_seed_info": "用于讲出的文本和分支。同一个种子让文本中每个位置的运气相同。",
+    "tokens_tells": "{title} 正在讲故事……",
+    "tokens_reads": "{title} 正在阅读（{number} / {readers}）……",
+    "tokens_stopped": "已停止。",
+    "tokens_idle": "点“阅读”：文本的每个词元会按各个读者的看法显示在这里。",
+    # The readings
+    "tokens_colour": "颜色与数字",
+    "tokens_colour_info": "每个词元的颜色和下方小数字表示什么。",
+    "tokens_probability": "概率",
+    "tokens_probability_about": "读者在读过前文之后自己给这个词元的概率，不经温度和截断。",
+    "tokens_rank": "排名",
+    "tokens_rank_about": "按概率在读者所知的全部词元中的名次：1 为最可能。",
+    "tokens_entropy": "熵",
+    "tokens_entropy_about": "读者在这里平均预期的意外程度，单位为比特：完全确定下一个词元时为 0。",
+    "tokens_surprise": "意外程度",
+    "tokens_surprise_about": "概率的 −log₂，单位为比特：一半对一半为 1，千分之一为 10。高于熵，说明这个词元比预期更出人意料。",
+    "tokens_bits": "比特",
+    "tokens_legend_probability": "词元的概率",
+    "tokens_legend_rank": "在全部词元中的排名",
+    "tokens_legend_entropy": "词元之前的熵（比特）",
+    "tokens_perplexity": "每词困惑度",
+    "tokens_perplexity_about": "读者在这段文本中平均要在多少个同样可能的词之间犹豫：每词损失的指数。可用来比较切词方式不同的读者。",
+    "tokens_count": "{tokens} 个词元，{words} 个词，均含结尾",
+    "tokens_of": "{title} 眼中的词元；用方向键移动",
+    "tokens_spoken": "{token}，概率 {probability}，排名 {rank}",
+    # A selected token
+    "tokens_detail": "选中的词元",
+    "tokens_likeliest": "这里最可能的十个；选一个即以它分支",
+    "tokens_others": "其他读者在这个位置",
+    "tokens_elsewhere": "{token} {probability}，排名 {rank}；最可能 {guess} {share}",
+    "tokens_branch": "从这里分支",
+    "tokens_branch_about": "保留这个词元之前的文本，让读者自己接着讲。",
+    "tokens_branch_with": "在这个位置以 {token} 分支",
+    # Branches
+    "tokens_branched": "从那里换一种讲法",
+    "tokens_branched_about": "灰色部分为保留的文本，标出的部分是用默认预设新讲的。",
+    "tokens_branching": "正在读保留的部分并接着讲……",
+    "tokens_adopt": "阅读这段文本",
+    "tokens_problem_branch": "页面已找不到读过的文本，请重新点“阅读”。",
+    # The chart
+    "tokens_plot": "故事中的意外程度",
+    "tokens_plot_about": "单位为每词元比特（概率的 −log₂），横轴为文本的字符，使切词方式不同的读者共用一条轴。最后一级是故事的结尾；点圆点可选中词元。",
+    "tokens_surprise_bits": "意外程度（每词元比特）",
+}

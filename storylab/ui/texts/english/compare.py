@@ -24,6 +24,7 @@ TEXTS = {
     "problem_link": "Left out of the link: {problems}.",
     # The storytellers
     "storytellers": "Storytellers",
+    "not_ready": "Storytellers that are not ready, and why",
     "state_ready": "ready",
     "state_broken": "broken",
     "state_downloadable": "not downloaded",

@@ -1,0 +1,51 @@
+"""Fine-tuning with labels that stand under nothing that leads to them: "the the the"."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from storylab.exhibits.live import learn, nearest, small_corpus, tell
+from storylab.exhibits.openings import PARK
+from storylab.exhibits.parts import Part
+from storylab.storytellers import load
+from storylab.storytellers.kinds import CausalKind
+from storylab.storytellers.sources import PROJECT
+from storylab.storytellers.storyteller import Storyteller
+from storylab.training.build import build_model
+from storylab.training.data import build_framing
+from storylab.training.recipe import read_recipe
+
+STORIES = 64
+SHORT = (
+    "batch_size=8",
+    "epochs=3",
+    'optimizer="adamw"',
+    "learning_rate=1e-3",
+    "warmup=4",
+    'freeze="the first 3 layers"',
+    "log_every=2",
+    "evaluate_every=10000",
+    "save_every=10000",
+)
+"""What is changed of the named recipes, so that they end in seconds: less of the same."""
+
+
+GREEDY = {"strategy": "greedy"}
+
+
+def misaligned(stop: threading.Event) -> Iterator[Part]:
+    """The same base fine-tuned on the same stories by the two recipes of the report's first method."""
+    base = load(nearest(["gpt2-mini"]))
+    stories = small_corpus(STORIES)
+    for side, name in (("failure", "gpt2-mini-prompt-misaligned"), ("repair", "gpt2-mini-prompt")):
+        recipe = read_recipe(PROJECT / "train" / f"{name}.toml", SHORT)
+        model = build_model(recipe, base.tokenizer, base.folder)
+        positions = model.config.max_position_embeddings
+        framing = build_framing(recipe, stories, base.tokenizer, positions, validating=False)
+        few = build_framing(recipe, stories[:4], base.tokenizer, positions, validating=False)
+        model = yield from learn(side, model, recipe, framing, few, stop)
+        learner = Storyteller(name, recipe.title, CausalKind(model, base.tokenizer))
+        settings = {"max_new_tokens": 80}
+        yield from tell(side, "greedy", f"{name}, greedy", learner, PARK, settings | GREEDY, 1, stop)
+        yield from tell(side, "sampled", f"{name}, sampled, seed 1", learner, PARK, settings, 1, stop)

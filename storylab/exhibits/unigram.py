@@ -1,0 +1,122 @@
+"""The encoder that never left the unigram prior: a rate of 1e-7, and padding averaged into the vector."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from storylab.exhibits.live import LIKELIEST, accuracy, guess, learn, nearest, small_corpus, tell
+from storylab.exhibits.openings import PARK
+from storylab.exhibits.parts import Figure, Guess, Level, Part
+from storylab.framing import EncodedStory, NextToken, encode_stories
+from storylab.storytellers import load
+from storylab.storytellers.kinds import EncoderKind
+from storylab.storytellers.sources import PROJECT
+from storylab.storytellers.storyteller import Storyteller
+from storylab.tokenizers import encode, load_tokenizer, piece_text
+from storylab.training.build import build_model
+from storylab.training.recipe import Recipe
+
+PADDED = 128
+"""Tokens to which the report padded each prefix."""
+STORIES = 8
+"""Of the small corpus: few enough to be learnt while one looks on."""
+REPAIRED = Recipe(
+    name="unigram",
+    title="A small encoder",
+    model_type="encoder",
+    framing="next-token",
+    model={"width": 128, "heads": 4, "layers": 1, "inner": 256, "dropout": 0.0},
+    prefixes=0,
+    epochs=12.0,
+    batch_size=32,
+    optimizer="muon",
+    learning_rate=1e-2,
+    matrix_learning_rate=0.05,
+    warmup=5,
+    schedule="wsd",
+    precision="fp32",
+    log_every=4,
+    evaluate_every=10_000,
+    save_every=10_000,
+)
+REPORTED = replace(REPAIRED, optimizer="adamw", learning_rate=1e-7, warmup=0, epochs=5.0)
+"""The same model with the report's optimizer and rate."""
+
+
+class PaddingAveraged(NextToken):
+    """The report's mistake, kept: prefixes padded to 128, and no mask, so that padding is read and averaged in."""
+
+    def lengths(self, examples: np.ndarray) -> np.ndarray:
+        return np.full(len(examples), PADDED)
+
+    def collate(self, examples) -> dict[str, Tensor]:
+        """input_ids (batch, 128), labels (batch, 1)."""
+        batch = super().collate(examples)
+        return {"input_ids": pad_to(batch["input_ids"], self.padding), "labels": batch["labels"]}
+
+
+def pad_to(ids: Tensor, padding: int) -> Tensor:
+    """Pad ids (batch, length) on the right (batch, 128)."""
+    return F.pad(ids, (0, PADDED - ids.shape[1]), value=padding)
+
+
+def unigram_entropy(stories: list[EncodedStory], end: int) -> float:
+    """The loss of a model that knows how common each token is and nothing else, in nats a token.
+
+    The entropy of the distribution of all continuation tokens and ends (Shannon 1948).
+    """
+    counts = np.bincount(np.concatenate([np.append(story.continuation, end) for story in stories]))
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def unigram(stop: threading.Event) -> Iterator[Part]:
+    """Two small encoders learn the same stories; then the committed one reads a prefix with padding behind it."""
+    tokenizer = load_tokenizer(PROJECT / "train" / "vocabulary")
+    stories = encode_stories(small_corpus(STORIES), tokenizer)
+    yield Level("blind", "guessing blindly", math.log(len(tokenizer)))
+    yield Level("unigram", "knowing only how common each token is", unigram_entropy(stories, tokenizer.eos_token_id))
+    opening = small_corpus(1)[0].opening
+    ways = (("failure", REPORTED, PaddingAveraged), ("repair", REPAIRED, NextToken))
+    for side, recipe, way in ways:
+        model = build_model(recipe, tokenizer)
+        positions = model.config.max_position_embeddings
+        framing, few = way(stories, tokenizer, positions), way(stories[:1], tokenizer, positions, prefixes=4)
+        model = yield from learn(side, model, recipe, framing, few, stop)
+        learner = Storyteller(f"{side}-encoder", recipe.title, EncoderKind(model, tokenizer))
+        yield guess(side, "learnt_next", "expected next after the training", learner, opening)
+        probe = way(stories, tokenizer, positions, prefixes=4)
+        yield accuracy(side, "accuracy", "next tokens guessed right", learner, probe)
+        if side == "failure":
+            yield from tell(side, "sampled", "trained here", learner, PARK, {"max_new_tokens": 24}, 1, stop)
+    encoder = load(nearest(["encoder"]))
+    yield from tell("repair", "sampled", "encoder, seed 2", encoder, PARK, {}, 2, stop)
+    yield from padding_averaged(encoder)
+
+
+def padding_averaged(encoder: Storyteller) -> Iterator[Part]:
+    """What an encoder expects after an opening with padding behind it: left out by the mask, and averaged in."""
+    ids = torch.tensor([[encoder.kind.start, *encode(encoder.tokenizer, PARK)]])  # (1, length)
+    padded = pad_to(ids, encoder.tokenizer.pad_token_id)  # (1, 128)
+    real = (torch.arange(PADDED) < ids.shape[1]).long()[None]
+    with torch.inference_mode():
+        read = lambda **batch: encoder.model(**batch).logits[0, -1].softmax(dim=-1)  # noqa: E731
+        alone = read(input_ids=ids)
+        masked, averaged = read(input_ids=padded, attention_mask=real), read(input_ids=padded)
+    for side, key, label, found in (
+        ("failure", "padding_read", "expected next, padded to 128, padding averaged in", averaged),
+        ("repair", "padding_masked", "expected next, padded to 128, padding masked", masked),
+    ):
+        values, tokens = found.topk(LIKELIEST)
+        pieces = [piece_text(encoder.tokenizer, token) for token in tokens.tolist()]
+        yield Guess(label, side, key, PARK, list(zip(pieces, values.tolist(), strict=True)))
+        moved = float((found - alone).abs().sum() / 2)  # total variation distance
+        yield Figure("moved", "probability that padding moves elsewhere", side, moved, "share")

@@ -1,0 +1,181 @@
+"""Fine-tune on your own CSV: a small storyteller learns a visitor's stories, and is set beside the bundled ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from storylab.decoding import check_opening, check_seed
+from storylab.errors import StoryLabError
+from storylab.exhibits.own import FEWEST_STORIES, MOST_SECONDS, MOST_STORIES, RECIPES
+from storylab.storytellers import describe, load
+from storylab.ui import cards, panels
+from storylab.ui.address import Address
+from storylab.ui.controls import AT_ONCE, HIDDEN
+from storylab.ui.live_finetuning import Asked, FineTuning
+from storylab.ui.live_plot import frame, visible
+from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
+from storylab.ui.visits import OWN_NAME, Visits
+from storylab.ui.work import Latest, Line
+
+MOST_BYTES = 1_000_000
+"""Size of a file that is read."""
+REFRESH = 0.4
+"""Seconds between two looks at how far it is."""
+
+
+class OwnTraining:
+    """The panel's components and what happens between them. `request` is gradio's; its session hash is the visitor."""
+
+    def __init__(self, tab: gr.Tab, label: Labels, visits: Visits, address: Address):
+        self.line, self.visits, self.bases = Line(1000), visits, Latest[str](1000)
+        rows = _bases()
+        limits = {"fewest": FEWEST_STORIES, "most": MOST_STORIES, "megabytes": MOST_BYTES / 1e6}
+        limits["minutes"] = MOST_SECONDS / 60
+        with gr.Column(elem_classes="sheet", elem_id="finetune"):
+            head = label.made(lambda say: panels.section(say("live_own"), say("live_own_about", **limits)))
+            gr.HTML(head, apply_default_css=False)
+            self.file = gr.File(label=label("own_file"), file_types=[".csv"], elem_id="finetune-file", height=120)
+            self.base = gr.Radio(
+                [(label.made(lambda say, row=row: cards.title(row, say)), row["name"]) for row in rows],
+                value=rows[0]["name"] if rows else None,
+                label=label("live_base"),
+                info=label("live_base_info"),
+                elem_id="finetune-base",
+            )
+            with gr.Row(elem_classes="buttons"):
+                run = gr.Button(label("live_finetune"), variant="primary", elem_id="finetune-run")
+                small = gr.Button(label("live_small"), elem_id="finetune-small")
+                stop = gr.Button(label("stop"), visible=False, elem_id="finetune-stop", elem_classes="stop")
+            problem = gr.HTML("", elem_id="finetune-problem", apply_default_css=False)
+            look = gr.HTML("", elem_id="finetune-look", apply_default_css=False)
+            with gr.Column(visible=False, elem_id="finetune-more") as more:
+                self.opening = gr.Textbox(
+                    next(iter(EXAMPLES.values())),
+                    label=label("live_compare"),
+                    info=label("live_compare_info"),
+                    lines=1,
+                    elem_id="finetune-opening",
+                    html_attributes=gr.InputHTMLAttributes(lang="en", autocomplete="off"),
+                )
+                with gr.Row(elem_classes="buttons"):
+                    tell = gr.Button(label("live_tell"), elem_id="finetune-tell")
+                told = gr.HTML("", elem_id="finetune-told", apply_default_css=False)
+        shown = [problem, look, stop, more, told]
+        for button, ask, inputs in (
+            (run, self._ask_own, [self.file, self.base]),
+            (small, self._ask_small, [self.base]),
+        ):
+            asked = button.click(ask, inputs, shown, **AT_ONCE)
+            asked.success(
+                self._train,
+                outputs=[*shown, self.opening, self.file],
+                concurrency_limit=1,
+                concurrency_id="training",
+                trigger_mode="multiple",
+                **HIDDEN,
+            )
+        stop.click(self._stop, outputs=[look, stop, self.file], **AT_ONCE)
+        telling = {"concurrency_limit": 2, "concurrency_id": "own-telling", **HIDDEN}
+        gr.on([tell.click, self.opening.submit], self._tell, self.opening, told, **telling)
+        tab.select(self._look, outputs=self.base, **AT_ONCE)
+
+    @property
+    def arriving(self) -> Mapping[gr.blocks.Block, tuple[str, ...]]:
+        """Nothing: a link can't carry a visitor's stories."""
+        return {}
+
+    def arrive(self, query: Mapping[str, str], say: Say) -> list[Any]:
+        """Nothing."""
+        return []
+
+    def _look(self, request: gr.Request) -> dict:
+        say = speaker(request)
+        return gr.update(choices=[(cards.title(row, say), row["name"]) for row in _bases()])
+
+    def _ask_own(self, request: gr.Request, path: str | None, base: str | None) -> list[Any]:
+        say = speaker(request)
+        try:
+            size = Path(path).stat().st_size if path else None
+        except OSError:
+            size = None
+        if size is None:
+            return _refusal(say("problem_file"))
+        if size > MOST_BYTES:
+            Path(path).unlink(missing_ok=True)
+            return _refusal(say("problem_large", megabytes=size / 1e6, most=MOST_BYTES / 1e6))
+        return self._ask(request, Path(path), base)
+
+    def _ask_small(self, request: gr.Request, base: str | None) -> list[Any]:
+        return self._ask(request, None, base)
+
+    def _ask(self, request: gr.Request, path: Path | None, base: str | None) -> list[Any]:
+        """What is asked for waits in line, or is refused."""
+        say = speaker(request)
+        if base not in [row["name"] for row in _bases()]:
+            return _refusal(say("problem_choose"))
+        self.line.ask(request.session_hash, Asked(path, base))
+        return ["", frame(panels.progress(say("live_waits"), 0, 1), True), *visible(True, False), ""]
+
+    def _train(self, request: gr.Request) -> Iterator[list[Any]]:
+        visitor, say = request.session_hash, speaker(request)
+        ticket = self.line.take(visitor)
+        if not isinstance(ticket, Asked):
+            yield [gr.skip()] * 7
+            return
+        with FineTuning(ticket, say) as work:
+            for _ in work.looks(REFRESH):
+                if self.line.get(visitor) is ticket:
+                    yield [gr.skip(), work.shown(), *[gr.skip()] * 5]
+        if self.line.get(visitor) is not ticket:  # the visitor has asked for another
+            yield [gr.skip()] * 7
+        elif work.tuned is None:
+            yield [cards.problem(work.problem), "", *visible(False, False), "", gr.skip(), None]
+        else:
+            self.visits.keep_own(visitor, work.tuned.storyteller)
+            self.bases.put(visitor, ticket.base)
+            opening = work.tuned.splits.validation[0].opening
+            yield ["", work.shown(), *visible(False, True), "", opening, None]
+
+    def _stop(self, request: gr.Request) -> list[Any]:
+        ticket = self.line.get(request.session_hash)
+        if self.line.end(request.session_hash):  # it still waited
+            if isinstance(ticket, Asked) and ticket.path:
+                ticket.path.unlink(missing_ok=True)
+            return [panels.quiet(speaker(request)("live_stopped")), gr.update(visible=False), None]
+        words = panels.progress(speaker(request)("live_ending"), 0, 1)
+        return [frame(words, True), gr.update(visible=False), gr.skip()]
+
+    def _tell(self, request: gr.Request, opening: str) -> Iterator[str]:
+        """The visitor's storyteller, its base and one more, with one seed, one after the other."""
+        say = speaker(request)
+        try:
+            opening, seed = check_opening(opening), check_seed()
+            own = self.visits.load(request.session_hash, OWN_NAME)
+            rows = {row["name"]: row for row in describe() if row["state"] == "ready"}
+            base = self.bases.get(request.session_hash)
+            others = [name for name in dict.fromkeys((base, *RECIPES, *rows)) if name in rows][:2]
+            head = panels.quiet(say("live_told_about", seed=seed))
+            told = ""
+            yield head + panels.progress(say("live_telling"), 0, 1)
+            for name in (OWN_NAME, *others):
+                storyteller = own if name == OWN_NAME else load(name)
+                title = say("title_yours") if name == OWN_NAME else cards.title(rows[name], say)
+                told += panels.samples(title, [storyteller.tell(opening, seed=seed).text or say("empty_story")])
+                yield f'{head}<p class="given">{escape(opening)}</p><div class="samples">{told}</div>'
+        except StoryLabError as error:
+            yield cards.problem(str(error))
+
+
+def _bases() -> list[dict]:
+    """The storytellers that can be fine-tuned here, in the order of their recipes."""
+    rows = {row["name"]: row for row in describe() if row["state"] == "ready"}
+    return [rows[name] for name in RECIPES if name in rows]
+
+
+def _refusal(problem: str) -> list[Any]:
+    return [cards.problem(problem), *[gr.skip()] * 4]

@@ -1,0 +1,105 @@
+"""One fine-tuning on a visitor's stories: the work, and how it looks while it goes on and when it is done."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storylab.errors import StoryLabError
+from storylab.exhibits.own import read_own
+from storylab.stories import Story
+from storylab.storytellers import load
+from storylab.storytellers.sources import PROJECT
+from storylab.ui import panels
+from storylab.ui.live_plot import figures, frame, loss_plot
+from storylab.ui.plots import Line as Curve
+from storylab.ui.texts import Say
+from storylab.ui.visits import OWN_NAME
+from storylab.ui.work import Ticket, Work
+
+if TYPE_CHECKING:
+    from storylab.exhibits.finetune import Course, FineTuned
+
+SMALL = PROJECT / "train" / "tiny.csv"
+"""The corpus that comes with the project."""
+
+
+class Asked(Ticket):
+    """A file, or None for the small corpus, and the storyteller to begin with."""
+
+    def __init__(self, path: Path | None, base: str):
+        super().__init__()
+        self.path, self.base = path, base
+
+
+class FineTuning(Work):
+    """One training, and its looks; it takes the file away first, and deletes it once it is read."""
+
+    def __init__(self, asked: Asked, say: Say):
+        super().__init__(say, asked.stop)
+        self.asked = asked
+        self.tuned: FineTuned | None = None
+        self.course: Course | None = None
+        self.bad = 0
+
+    def work(self) -> None:
+        from storylab.exhibits.finetune import fine_tune
+        from storylab.training.processors import use_one_processor
+
+        use_one_processor()
+        stories = self._read()
+        self.tuned = fine_tune(
+            load(self.asked.base), stories, name=OWN_NAME, on_course=self._note, should_stop=self.stop.is_set
+        )
+
+    def _read(self) -> Sequence[Story]:
+        if self.asked.path is None:
+            return read_own(SMALL)[0]
+        with tempfile.TemporaryDirectory(prefix="storylab-") as folder:
+            path = Path(shutil.move(self.asked.path, Path(folder) / self.asked.path.name))
+            try:
+                stories, self.bad = read_own(path)
+            except StoryLabError as error:
+                raise StoryLabError(str(error).replace(str(path), path.name)) from None
+        return stories
+
+    def _note(self, course: Course) -> None:
+        self.course = course
+
+    def shown(self) -> str:
+        """Figures, curves and a sample as they stand; at the end what it has come to."""
+        say, course, tuned = self.say, self.course, self.tuned
+        if course is None:
+            return frame(panels.progress(say("live_begins"), 0, 1), True)
+        losses, held_out = list(course.losses), list(course.held_out)
+        row = figures(
+            [
+                (say("live_plot_step"), f"{course.step} / {course.steps}", say("live_step_about")),
+                (say("live_seconds"), f"{course.seconds:.0f}", say("live_seconds_about")),
+                (say("live_loss"), f"{losses[-1][1]:.3g}", say("live_loss_about")),
+                (say("live_held_out"), f"{held_out[-1][1]:.3g}" if held_out else say("none"), say("live_held_about")),
+            ]
+        )
+        curves = [
+            Curve(say("live_loss"), losses, "var(--live-one)"),
+            Curve(say("live_held_out"), held_out, "var(--live-two)", dashed=True),
+        ]
+        plot = loss_plot(curves, course.steps, say)
+        sample = panels.samples(say("live_sample"), [course.sample]) if course.sample else ""
+        return frame(row + plot + (self._outcome(tuned) if tuned else "") + sample, tuned is None)
+
+    def _outcome(self, tuned: FineTuned) -> str:
+        say = self.say
+        ended = say(f"live_ended_{tuned.ended_by}", step=tuned.course.step, steps=tuned.course.steps)
+        counts = {"learnt": len(tuned.splits.train), "held": len(tuned.splits.validation)}
+        note = say("live_outcome", **counts) + (" " + say("live_bad_rows", bad=self.bad) if self.bad else "")
+        rows = [
+            (title, f"{score.perplexity_per_word:.1f}", f"{score.interval[0]:.1f} – {score.interval[1]:.1f}")
+            for title, score in ((say("live_before"), tuned.before), (say("live_after"), tuned.after))
+        ]
+        table = panels.table(["", say("live_perplexity"), say("live_interval")], rows)
+        return f'<p class="live-end" role="status">{escape(ended)}</p>{table}{panels.quiet(note)}'
