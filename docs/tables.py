@@ -1,4 +1,4 @@
-"""Writes what comes from the program into README and docs/api.md: ``python -m docs.tables``."""
+"""Writes what comes from the program into the READMEs and docs/api.md: ``python -m docs.tables``."""
 
 from pathlib import Path
 
@@ -6,6 +6,9 @@ from storylab.markdown import put, table
 from storylab.storytellers.catalog import describe
 
 README = Path(__file__).resolve().parent.parent / "README.md"
+CHINESE = README.with_name("README.zh-CN.md")
+IN_BOTH = ("storytellers", "results")
+"""The generated parts that the Chinese README shares."""
 
 
 def millions(count: int | None) -> str:
@@ -23,11 +26,18 @@ def storytellers() -> str:
 
 
 def main() -> None:
-    """Writes the README's tables and the reference of the endpoints in place."""
+    """Writes the tables of both READMEs and the reference of the endpoints in place."""
     from docs import endpoints  # imports gradio
 
     _fill(README, "storytellers", storytellers())
+    for name in IN_BOTH:
+        _fill(CHINESE, name, generated(README.read_text(encoding="utf-8"), name))
     _fill(endpoints.PAGE, "endpoints", endpoints.endpoints())
+
+
+def generated(text: str, name: str) -> str:
+    """The part of a page that is generated under a name."""
+    return text.split(f"<!-- generated:{name} -->\n")[1].split(f"\n<!-- /generated:{name} -->")[0]
 
 
 def _fill(page: Path, name: str, part: str) -> None:

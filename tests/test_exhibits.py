@@ -1,14 +1,14 @@
 """The course report's findings, shown by the committed checkpoints and by models trained on the spot."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from storylab.cli import main
 from storylab.decoding.pathologies import repeated_words
 from storylab.errors import StoryLabError
 from storylab.exhibits import EXHIBITS, TOUR, begin, show, watch
@@ -22,6 +22,7 @@ from storylab.framing import EncodedStory, Packed, PromptTarget, encode_stories
 from storylab.stories import read_stories
 from storylab.storytellers import describe, load
 from storylab.tokenizers import load_tokenizer
+from storylab.ui.texts import LANGUAGES
 
 
 def need(*names):
@@ -43,6 +44,16 @@ def told(exhibit, side):
     return [shown.telling for shown in exhibit.shown if shown.side == side]
 
 
+def assert_named(exhibit):
+    """The page has a name for each part."""
+    names = {f"tour_told_{shown.key}" for shown in exhibit.shown} | {
+        f"tour_level_{level.key}" for level in exhibit.levels
+    }
+    names |= {f"tour_guess_{guess.key}" for guess in exhibit.guesses}
+    names |= {f"tour_figure_{figure.key}" for figure in exhibit.figures}
+    assert names <= LANGUAGES["en"].keys()
+
+
 @pytest.fixture(scope="module")
 def tokenizer(root):
     return load_tokenizer(root / "train" / "vocabulary")
@@ -54,6 +65,7 @@ def tokenizer(root):
 def test_zero_shot_beam_search_repeats_itself():
     need("gpt2", "gpt2-mini", "smollm2")
     exhibit = show("repetition")
+    assert_named(exhibit)
     (beam,), repairs = told(exhibit, "failure"), told(exhibit, "repair")
     words, times = repeated_words(beam.story)
     assert times >= 2 and len(words.split()) == 4
@@ -91,6 +103,7 @@ def test_a_low_temperature_repeats_itself_from_seed_to_seed():
 def test_a_tiny_rate_learns_nothing_and_padding_changes_what_is_expected():
     need("encoder")
     exhibit = show("unigram")
+    assert_named(exhibit)
     levels, losses = {level.key: level.loss for level in exhibit.levels}, last_losses(exhibit)
     assert losses["failure"] == pytest.approx(levels["blind"], abs=0.05)
     assert losses["repair"] < levels["unigram"] / 2 < levels["unigram"] < levels["blind"]
@@ -104,6 +117,7 @@ def test_a_tiny_rate_learns_nothing_and_padding_changes_what_is_expected():
 def test_learnt_padding_makes_an_accuracy_look_high():
     need("seq2seq")
     exhibit = show("padding")
+    assert_named(exhibit)
     over_all, words = values(exhibit, "accuracy_reported"), values(exhibit, "accuracy_words")
     assert over_all["failure"] > 0.6 > 0.35 > words["failure"]
     assert over_all["repair"] == words["repair"]  # there is no padding among its labels
@@ -115,6 +129,7 @@ def test_learnt_padding_makes_an_accuracy_look_high():
 def test_misaligned_labels_tell_the_the_the():
     need("gpt2-mini")
     exhibit = show("misaligned")
+    assert_named(exhibit)
     losses = last_losses(exhibit)
     assert losses["failure"] > losses["repair"] + 1
     greedy = told(exhibit, "failure")[0].text.lower().split()
@@ -125,6 +140,7 @@ def test_misaligned_labels_tell_the_the_the():
 def test_a_beam_search_goes_in_circles_after_fine_tuning_and_joined_packs_lose_stories():
     need("gpt2-finetuned", "gpt2-mini-finetuned", "smollm2-finetuned")
     exhibit = show("packing")
+    assert_named(exhibit)
     assert "loop" in {fault["code"] for fault in told(exhibit, "failure")[0].pathologies}
     assert all(len(set(telling.story)) == 4 and telling.finished for telling in told(exhibit, "repair"))
     assert values(exhibit, "dropped")["repair"] == 0 < values(exhibit, "dropped")["failure"]
@@ -184,8 +200,8 @@ def test_joined_packs_drop_what_overflows():
 
 
 def test_masked_packs_are_read_as_if_each_story_stood_alone(root):
-    need("gpt2-mini")
-    storyteller = load("gpt2-mini")
+    need("gpt2-mini-finetuned")
+    storyteller = load("gpt2-mini-finetuned")
     stories = encode_stories(read_stories(root / "train" / "tiny.csv", limit=4), storyteller.tokenizer)
     together = mean_loss(storyteller, Packed(stories, storyteller.tokenizer, 512, 512))
     alone = mean_loss(storyteller, Packed(stories, storyteller.tokenizer, 512, 100))
@@ -240,20 +256,20 @@ def test_the_tour_has_five_exhibits():
     assert len(TOUR) == len(set(TOUR)) == 5 and set(TOUR) <= EXHIBITS.keys()
 
 
-def test_the_command_prints_an_exhibit_and_lists_them(root):
+def test_the_command_prints_an_exhibit_and_lists_them(capsys):
     def run(*arguments):
-        command = [sys.executable, "-m", "storylab", "exhibit", *arguments]
-        return subprocess.run(command, cwd=root, capture_output=True, text=True)
+        status = main(["exhibit", *arguments])
+        return SimpleNamespace(returncode=status, **capsys.readouterr()._asdict())
 
     done = run("overfit", "--json")
-    assert done.returncode == 0, done.stderr
-    exhibit = json.loads(done.stdout)
+    assert done.returncode == 0, done.err
+    exhibit = json.loads(done.out)
     assert exhibit["name"] == "overfit" and exhibit["shown"][0]["telling"]["text"] == KITE.continuation
     assert {figure["key"] for figure in exhibit["figures"]} == {"steps", "seconds"}
     assert exhibit["losses"][-1]["loss"] < LEARNT
-    assert KITE.continuation in run("overfit").stdout
+    assert KITE.continuation in run("overfit").out
     refused = run("nothing")
-    assert refused.returncode == 2 and refused.stderr.count("\n") == 1
-    assert all(name in refused.stderr for name in EXHIBITS)
+    assert refused.returncode == 2 and refused.err.count("\n") == 1
+    assert all(name in refused.err for name in EXHIBITS)
     listed = run()
-    assert listed.returncode == 0 and [line.split()[0] for line in listed.stdout.splitlines()] == list(EXHIBITS)
+    assert listed.returncode == 0 and [line.split()[0] for line in listed.out.splitlines()] == list(EXHIBITS)

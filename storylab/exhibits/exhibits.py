@@ -9,6 +9,7 @@ from importlib import import_module
 
 from storylab.errors import StoryLabError
 from storylab.exhibits.parts import Exhibit, Part
+from storylab.storytellers.registry import LOADING
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Experiment:
         """Run it."""
         module, name = self.place.split(":")
         function: Callable[[threading.Event], Iterator[Part]]
-        function = getattr(import_module(f"storylab.exhibits.{module}"), name)
+        with LOADING:  # another thread may be importing transformers
+            function = getattr(import_module(f"storylab.exhibits.{module}"), name)
         return function(stop)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -17,9 +18,12 @@ from storylab.inspection.next_token import next_token
 from storylab.stories import Story, read_stories
 from storylab.storytellers import Piece, describe
 from storylab.storytellers.catalog import PROJECT
+from storylab.storytellers.registry import LOADING
 from storylab.storytellers.storyteller import Storyteller
+from storylab.training.build import build_model
 from storylab.training.loop import Record, train
 from storylab.training.optimizers import make_optimizers
+from storylab.training.processors import use_one_processor
 from storylab.training.recipe import Recipe
 from storylab.training.run import prepare_accelerator
 from storylab.training.state import Progress
@@ -44,6 +48,12 @@ def nearest(names: Sequence[str]) -> str:
         if states.get(name) == "ready":
             return name
     raise StoryLabError(f"this exhibit needs one of {', '.join(names)}, and none is ready")
+
+
+def new_model(recipe: Recipe, tokenizer, base_folder: Path | None = None) -> PreTrainedModel:
+    """The model that a recipe trains, made while no other thread loads one: that would change how weights begin."""
+    with LOADING:
+        return build_model(recipe, tokenizer, base_folder)
 
 
 def learn(
@@ -78,6 +88,7 @@ def learn(
     prepared, optimizers = accelerator.prepare(model), make_optimizers(model, recipe)
 
     def work() -> None:
+        use_one_processor()
         done = lambda: stop.is_set() or left.is_set()  # noqa: E731
         try:
             train(prepared, optimizers, recipe, framing, validation, accelerator, Progress(), [records.put], done)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from storylab.exhibits.live import learn, nearest, small_corpus, tell
+from storylab.exhibits.live import learn, nearest, new_model, small_corpus, tell
 from storylab.exhibits.openings import PARK
 from storylab.exhibits.parts import Part
 from storylab.storytellers import load
 from storylab.storytellers.kinds import CausalKind
 from storylab.storytellers.sources import PROJECT
 from storylab.storytellers.storyteller import Storyteller
-from storylab.training.build import build_model
 from storylab.training.data import build_framing
 from storylab.training.recipe import read_recipe
 
@@ -28,9 +27,7 @@ SHORT = (
     "evaluate_every=10000",
     "save_every=10000",
 )
-"""What is changed of the named recipes, so that they end in seconds: less of the same."""
-
-
+"""What is changed of the named recipes, so that they end in seconds and differ in their labels alone."""
 GREEDY = {"strategy": "greedy"}
 
 
@@ -40,7 +37,7 @@ def misaligned(stop: threading.Event) -> Iterator[Part]:
     stories = small_corpus(STORIES)
     for side, name in (("failure", "gpt2-mini-prompt-misaligned"), ("repair", "gpt2-mini-prompt")):
         recipe = read_recipe(PROJECT / "train" / f"{name}.toml", SHORT)
-        model = build_model(recipe, base.tokenizer, base.folder)
+        model = new_model(recipe, base.tokenizer, base.folder)
         positions = model.config.max_position_embeddings
         framing = build_framing(recipe, stories, base.tokenizer, positions, validating=False)
         few = build_framing(recipe, stories[:4], base.tokenizer, positions, validating=False)

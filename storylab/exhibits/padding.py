@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
-from storylab.exhibits.live import accuracy, learn, nearest, small_corpus, tell
+from storylab.exhibits.live import accuracy, learn, nearest, new_model, small_corpus, tell
 from storylab.exhibits.openings import WEIGHT
 from storylab.exhibits.parts import Figure, Part
 from storylab.framing import IGNORED, EncodedStory, PromptTarget, encode_stories, pad, real_positions
@@ -19,7 +19,6 @@ from storylab.storytellers.kinds import Seq2SeqKind
 from storylab.storytellers.sources import PROJECT
 from storylab.storytellers.storyteller import Storyteller
 from storylab.tokenizers import encode, load_tokenizer
-from storylab.training.build import build_model
 from storylab.training.recipe import Recipe
 
 PADDED = 128
@@ -79,7 +78,7 @@ def padding(stop: threading.Event) -> Iterator[Part]:
     temperatures = (0.1, 1.0)
     for side, way, encoded in (("failure", PaddingLearnt, joined), ("repair", PromptTarget, mended)):
         recipe = replace(RECIPE, name=f"padding-{side}")
-        model = build_model(recipe, tokenizer)
+        model = new_model(recipe, tokenizer)
         framing = way(encoded, tokenizer, model.config.max_position_embeddings)
         few = way(encoded[:4], tokenizer, model.config.max_position_embeddings)
         labels = framing.collate(framing.examples(0))["labels"]

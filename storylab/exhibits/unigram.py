@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from storylab.exhibits.live import LIKELIEST, accuracy, guess, learn, nearest, small_corpus, tell
+from storylab.exhibits.live import LIKELIEST, accuracy, guess, learn, nearest, new_model, small_corpus, tell
 from storylab.exhibits.openings import PARK
 from storylab.exhibits.parts import Figure, Guess, Level, Part
 from storylab.framing import EncodedStory, NextToken, encode_stories
@@ -21,7 +21,6 @@ from storylab.storytellers.kinds import EncoderKind
 from storylab.storytellers.sources import PROJECT
 from storylab.storytellers.storyteller import Storyteller
 from storylab.tokenizers import encode, load_tokenizer, piece_text
-from storylab.training.build import build_model
 from storylab.training.recipe import Recipe
 
 PADDED = 128
@@ -87,7 +86,7 @@ def unigram(stop: threading.Event) -> Iterator[Part]:
     opening = small_corpus(1)[0].opening
     ways = (("failure", REPORTED, PaddingAveraged), ("repair", REPAIRED, NextToken))
     for side, recipe, way in ways:
-        model = build_model(recipe, tokenizer)
+        model = new_model(recipe, tokenizer)
         positions = model.config.max_position_embeddings
         framing, few = way(stories, tokenizer, positions), way(stories[:1], tokenizer, positions, prefixes=4)
         model = yield from learn(side, model, recipe, framing, few, stop)

@@ -24,8 +24,20 @@ def without_places(recipe: Recipe) -> Recipe:
     return replace(recipe, **named)
 
 
+def earlier_log(init_from: str, name: str) -> bytes:
+    """The log of the stages before a training, whose cost counts too; empty where it started anew."""
+    path = Path(init_from) / name
+    log = path.read_bytes() if init_from and path.is_file() else b""
+    return log if log.endswith(b"\n") or not log else log + b"\n"
+
+
 def export(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, outcome: Outcome, log: Path, target: Path
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    outcome: Outcome,
+    log: Path,
+    target: Path,
+    init_from: str = "",
 ) -> None:
     """Write a checkpoint folder in bf16, in place of an older one; over a frozen base the trained tensors only.
 
@@ -33,8 +45,9 @@ def export(
         model: The trained model; it is left in bf16.
         tokenizer: Saved beside it.
         outcome: What the training came to, for recipe and card.
-        log: The training log, copied.
+        log: The training log.
         target: The folder to write.
+        init_from: The checkpoint whose weights it started from, whose log stands before its own; empty: none.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
@@ -52,7 +65,8 @@ def export(
         tokenizer.save_pretrained(folder)
         (folder / "recipe.toml").write_text(outcome.recipe.to_toml(), encoding="utf-8")
         (folder / "README.md").write_text(model_card(outcome), encoding="utf-8")
-        for path in [log, *outcome.corpus.attachments()]:
+        (folder / log.name).write_bytes(earlier_log(init_from, log.name) + log.read_bytes())
+        for path in outcome.corpus.attachments():
             shutil.copyfile(path, folder / path.name)
         if target.exists():
             os.rename(target, Path(temporary) / "old")

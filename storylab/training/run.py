@@ -168,7 +168,7 @@ def run(
             hardware=describe_hardware(accelerator),
             perplexities=corpus.perplexities(bare, tokenizer),
         )
-        export(bare, tokenizer, outcome, folder / "log.jsonl", target)
+        export(bare, tokenizer, outcome, folder / "log.jsonl", target, recipe.init_from)
     accelerator.wait_for_everyone()
     return target
 

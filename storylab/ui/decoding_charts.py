@@ -65,7 +65,7 @@ def surprise(
         "value:Q",
         title=say("decoding_surprise"),
         scale=altair.Scale(type="log", domain=[1, most]),
-        axis=altair.Axis(format="~s", tickCount=5),
+        axis=altair.Axis(format="~s", values=[10**power for power in range(7)]),
     )
     tooltip = ["temperature:Q", altair.Tooltip("value:Q", format=",.4~g")]
     rows = [{"temperature": point.temperature, "value": point.perplexity_per_word} for point in points]

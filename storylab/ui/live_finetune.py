@@ -147,8 +147,7 @@ class OwnTraining:
             if isinstance(ticket, Asked) and ticket.path:
                 ticket.path.unlink(missing_ok=True)
             return [panels.quiet(speaker(request)("live_stopped")), gr.update(visible=False), None]
-        words = panels.progress(speaker(request)("live_ending"), 0, 1)
-        return [frame(words, True), gr.update(visible=False), gr.skip()]
+        return [gr.skip(), gr.update(visible=False), gr.skip()]  # `_train` shows how it ends
 
     def _tell(self, request: gr.Request, opening: str) -> Iterator[str]:
         """The visitor's storyteller, its base and one more, with one seed, one after the other."""

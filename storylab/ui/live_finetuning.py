@@ -90,7 +90,8 @@ class FineTuning(Work):
         ]
         plot = loss_plot(curves, course.steps, say)
         sample = panels.samples(say("live_sample"), [course.sample]) if course.sample else ""
-        return frame(row + plot + (self._outcome(tuned) if tuned else "") + sample, tuned is None)
+        end = panels.progress(say("live_ending"), 0, 1) if self.stop.is_set() else ""
+        return frame(row + plot + (self._outcome(tuned) if tuned else end) + sample, tuned is None)
 
     def _outcome(self, tuned: FineTuned) -> str:
         say = self.say

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import threading
 import time
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +16,7 @@ from storylab.storytellers import describe, load
 from storylab.ui import cards, panels
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.texts import Labels, Say, speaker
+from storylab.ui.work import Work
 
 if TYPE_CHECKING:
     from storylab.evaluation.run import Step
@@ -101,17 +100,11 @@ class OwnStories:
             yield [gr.skip()] * 4 + [None]
             return
         with tempfile.TemporaryDirectory(prefix="storylab-") as folder:
-            work = _Work(Path(path), chosen, Path(folder), say)
-            work.thread.start()
-            try:
-                while work.thread.is_alive():
+            with _Evaluation(Path(path), chosen, Path(folder), say) as work:
+                for _ in work.looks(REFRESH):
                     yield [work.shown(), *[gr.skip()] * 4]
-                    work.thread.join(REFRESH)
                 archive = gr.update(value=work.archive, visible=True) if work.archive else gr.skip()
                 yield [cards.problem(work.problem), work.markdown, archive, gr.update(visible=False), None]
-            finally:
-                work.stop.set()  # the visitor stopped, or closed the page
-                work.thread.join()
 
 
 def _ready() -> list[dict]:
@@ -135,30 +128,27 @@ def _problem(path: str | None, chosen: list[str], say: Say) -> str:
     return ""
 
 
-class _Work:
+class _Evaluation(Work):
     """One run, in a thread of its own; it takes the file away first."""
 
     def __init__(self, path: Path, names: list[str], folder: Path, say: Say):
-        self.names, self.folder, self.say, self.stop = names, folder, say, threading.Event()
-        self.markdown = self.problem = self.archive = ""
+        super().__init__(say)
+        self.names, self.folder = names, folder
+        self.markdown = self.archive = ""
         self.done, self.began = (say("own_begins"), 0, 1), time.monotonic()
         self.path = Path(shutil.move(path, folder / path.name))  # a stranger's file is kept no longer than needed
-        self.thread = threading.Thread(target=self._work, name="own-stories", daemon=True)
 
     def shown(self) -> str:
         """How far it is."""
         return panels.progress(*self.done)
 
-    def _work(self) -> None:
+    def work(self) -> None:
         try:
             self._evaluate()
         except Stopped:
             pass
         except StoryLabError as error:
-            self.problem = str(error).replace(str(self.path), self.path.name)
-        except Exception:  # whatever it is, the visitor is told that, and the log what
-            traceback.print_exc()
-            self.problem = self.say("problem_broken")
+            raise StoryLabError(str(error).replace(str(self.path), self.path.name)) from None
 
     def _evaluate(self) -> None:
         from storylab.evaluation.report import to_markdown, write_report

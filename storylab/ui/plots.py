@@ -54,7 +54,8 @@ def lines(drawn: Sequence[Line], x: str, y: str, about: str) -> str:
         for line in drawn
     )
     return (
-        f'<figure class="plot"><figcaption>{escape(y)}</figcaption><div class="heights" aria-hidden="true">{ticks}</div>'
+        f'<figure class="plot"><figcaption>{escape(y)}</figcaption>'
+        f'<div class="heights" aria-hidden="true">{ticks}</div>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{escape(about)}">'
         f'{curves}</svg><div class="across" aria-hidden="true"><span>0</span><span>{escape(x)}</span>'
         f"<span>{most:g}</span></div><ul>{legend}</ul></figure>"

@@ -12,8 +12,8 @@ from storylab.inspection.corpus import small_corpus, typed_story
 from storylab.ui import cards
 from storylab.ui.address import Address
 from storylab.ui.controls import HIDDEN
-from storylab.ui.stories_corpus import LIMIT, LIMITS, CorpusPanel, Measured
-from storylab.ui.stories_story import StoryPanel, as_lines, choices, pick
+from storylab.ui.stories_corpus import LIMIT, LIMITS, CorpusPanel, Measured, as_lines, pick
+from storylab.ui.stories_story import StoryPanel, choices
 from storylab.ui.stories_tensors import FRAMINGS
 from storylab.ui.tab import PageTab
 from storylab.ui.texts import Labels, Say, speaker
@@ -47,7 +47,7 @@ class StoriesTab(PageTab):
         corpus.limit.release(self._show, asked, shown, **WORK)
         picked = [corpus.held, one.number, *asked[1:]]
         one.number.input(self._pick, picked, [one.story, *shown], trigger_mode="always_last", **WORK)
-        corpus.wire(one.number).success(self._pick, picked, [one.story, *shown], **WORK)
+        corpus.wire(one.number, one.story).success(self._show, asked, shown, **WORK)
 
     @property
     def arriving(self) -> dict[gr.blocks.Block, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from storylab.inspection.corpus import (
     small_corpus,
 )
 from storylab.inspection.vocabularies import Vocabulary, at_hand
+from storylab.stories import Story
 from storylab.ui import cards, panels, stories_figures
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.own_stories import MOST_BYTES
@@ -88,13 +89,21 @@ class CorpusPanel:
             self._lengths(held, limit, say),
         ]
 
-    def wire(self, number: gr.Number) -> gr.events.Dependency:
-        """Listen to file and slider; `number`, which chooses a story, is told how many there are."""
+    def wire(self, number: gr.Number, story: gr.Textbox) -> gr.events.Dependency:
+        """Listen to file and slider.
+
+        Args:
+            number: Chooses a story; it is told how many there are.
+            story: Gets the first story of a file.
+
+        Returns:
+            What happens once a file has been read, or was no good.
+        """
         self.limit.input(self._cut, [self.held, self.limit], self.lengths, trigger_mode="always_last", **AT_ONCE)
         return self.file.upload(
             self._read,
             [self.file, self.limit],
-            [*self.shown, self.file, number],
+            [*self.shown, self.file, number, story],
             concurrency_limit=2,
             concurrency_id="stories",
             **HIDDEN,
@@ -111,18 +120,30 @@ class CorpusPanel:
         say = speaker(request)
         same = [gr.skip()] * len(self.shown)
         try:
-            yield [same[0], panels.progress(say("stories_reading"), 0, 1), *same[2:], gr.skip(), gr.skip()]
+            yield [same[0], panels.progress(say("stories_reading"), 0, 1), *same[2:], *[gr.skip()] * 3]
             held = measured(_read(Path(path), say))
-            shown = [*self.show(held, limit, say), None, gr.update(value=1, maximum=len(held.corpus.stories))]
+            number = gr.update(value=1, maximum=len(held.corpus.stories))
+            shown = [*self.show(held, limit, say), None, number, as_lines(pick(held, 1))]
         except StoryLabError as error:
-            shown = [same[0], cards.problem(str(error)), *same[2:], None, gr.skip()]
+            shown = [same[0], cards.problem(str(error)), *same[2:], None, gr.skip(), gr.skip()]
         except Exception:  # whatever it is, the visitor is told that, and the log what
             traceback.print_exc()
-            shown = [same[0], cards.problem(say("problem_broken")), *same[2:], None, gr.skip()]
+            shown = [same[0], cards.problem(say("problem_broken")), *same[2:], None, gr.skip(), gr.skip()]
         finally:
             if path:
                 Path(path).unlink(missing_ok=True)
         yield shown
+
+
+def pick(held: Measured | None, number: float | None) -> Story:
+    """A story of the corpus by its number, from 1; the nearest where there is none of that number."""
+    stories = held.corpus.stories if held else small_corpus().stories
+    return stories[min(max(int(number or 1), 1), len(stories)) - 1]
+
+
+def as_lines(story: Story) -> str:
+    """A story as it stands in the field and in links: a sentence a line."""
+    return "\n".join(story.sentences)
 
 
 def _read(path: Path, say: Say) -> Corpus:

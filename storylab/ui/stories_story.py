@@ -7,12 +7,11 @@ from pathlib import Path
 import gradio as gr
 
 from storylab.errors import StoryLabError
-from storylab.inspection.corpus import companions, small_corpus, typed_story
+from storylab.inspection.corpus import companions, typed_story
 from storylab.inspection.vocabularies import at_hand, words
-from storylab.stories import Story
 from storylab.ui import cards, panels, stories_tensors
 from storylab.ui.links import write_query
-from storylab.ui.stories_corpus import Measured
+from storylab.ui.stories_corpus import as_lines
 from storylab.ui.stories_figures import title
 from storylab.ui.texts import Labels, Say
 
@@ -97,14 +96,3 @@ class StoryPanel:
 def choices() -> list[tuple[str, str]]:
     """The tokenizers at hand, called after the storytellers that use them."""
     return [(", ".join(vocabulary.storytellers), vocabulary.name) for vocabulary in at_hand()]
-
-
-def pick(held: Measured | None, number: float | None) -> Story:
-    """A story of the corpus by its number, from 1; the nearest where there is none of that number."""
-    stories = held.corpus.stories if held else small_corpus().stories
-    return stories[min(max(int(number or 1), 1), len(stories)) - 1]
-
-
-def as_lines(story: Story) -> str:
-    """A story as it stands in the field and in links: a sentence a line."""
-    return "\n".join(story.sentences)

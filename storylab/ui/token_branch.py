@@ -71,6 +71,16 @@ class Fork:
         raise StoryLabError(say("tokens_problem_branch"))
 
 
+def read_seed(words: str) -> int | None:
+    """The seed in a field; None where it is empty.
+
+    Raises:
+        StoryLabError: It is no seed.
+    """
+    words = str(words or "").strip()
+    return check_seed(int(words) if words.isascii() and words.isdigit() else words) if words else None
+
+
 class Branching:
     """The panel's components and what happens between them."""
 
@@ -112,12 +122,12 @@ class Branching:
         return [asked, linked]
 
     def _asked(
-        self, request: gr.Request, event: gr.EventData, shown: View | None, colour: str, seed: float | None
+        self, request: gr.Request, event: gr.EventData, shown: View | None, colour: str, seed: str
     ) -> Iterator[list]:
         yield from self._tell(request, event._data, shown and replace(shown, colour=colour), seed)
 
     def _linked(
-        self, request: gr.Request, shown: View | None, colour: str, seed: float | None, wanted: dict | None
+        self, request: gr.Request, shown: View | None, colour: str, seed: str, wanted: dict | None
     ) -> Iterator[list]:
         if not wanted or shown is None:
             yield [*[gr.skip()] * 4, None]
@@ -125,13 +135,13 @@ class Branching:
         for look in self._tell(request, wanted, replace(shown, colour=colour), seed):
             yield [*look, None]
 
-    def _tell(self, request: gr.Request, said: Any, shown: View | None, seed: float | None) -> Iterator[list]:
+    def _tell(self, request: gr.Request, said: Any, shown: View | None, seed: str) -> Iterator[list]:
         say = speaker(request)
         stop = threading.Event()
         try:
             if shown is None:
                 raise StoryLabError(say("tokens_problem_branch"))
-            fork, seed = Fork.read(said, shown.readers, say), check_seed(seed)
+            fork, seed = Fork.read(said, shown.readers, say), check_seed(read_seed(seed))
             yield [gr.update(visible=True), panels.quiet(say("tokens_branching")), gr.skip(), gr.skip()]
             yield from self._pieces(request, shown, fork, seed, stop)
         except StoryLabError as error:

@@ -18,7 +18,7 @@ from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.links import read_link
 from storylab.ui.tab import PageTab
 from storylab.ui.texts import Labels, Say, speaker
-from storylab.ui.token_branch import Branching, View
+from storylab.ui.token_branch import Branching, View, read_seed
 from storylab.ui.token_view import COLOURS, SCRIPT, Row, edges, readings
 from storylab.ui.visits import Visits
 
@@ -88,8 +88,10 @@ class TokensTab(PageTab):
             with gr.Row(elem_classes="buttons", elem_id="tokens-actions"):
                 self.run = gr.Button(label("tokens_run"), variant="primary", elem_id="tokens-run", elem_classes="run")
                 self.stop = gr.Button(label("stop"), elem_id="tokens-stop", elem_classes="stop")
-                self.seed = gr.Number(
-                    None,
+                self.seed = gr.Textbox(  # the browser makes 0 of an empty gr.Number
+                    "",
+                    max_lines=1,
+                    max_length=20,
                     label=label("seed"),
                     info=label("tokens_seed_info"),
                     placeholder=label("seed_hint"),
@@ -153,7 +155,7 @@ class TokensTab(PageTab):
             opening,
             text,
             colour or gr.skip(),
-            gr.skip() if link.seed is None else link.seed,
+            gr.skip() if link.seed is None else str(link.seed),
             _wanted(query),
             (link.storytellers or [])[:MOST_READERS] or gr.skip(),
             cards.problem(problems) if problems else gr.skip(),
@@ -173,18 +175,18 @@ class TokensTab(PageTab):
         return panels.quiet(speaker(request)("tokens_stopped"))
 
     def _read(
-        self, request: gr.Request, opening: str, text: str, readers: list[str], colour: str, seed: float | None
+        self, request: gr.Request, opening: str, text: str, readers: list[str], colour: str, seed: str
     ) -> Iterator[list]:
         """The text is told where there is none, then read by one storyteller after another."""
         say, hidden = speaker(request), gr.update(visible=False)
         skips = lambda number: [gr.skip()] * number  # noqa: E731
         try:
-            opening, text = check_opening(opening), _check_text(text)
+            opening, text, given = check_opening(opening), _check_text(text), read_seed(seed)
             if not 1 <= len(readers) <= MOST_READERS:
                 raise StoryLabError(say("problem_many", most=MOST_READERS) if readers else say("problem_choose"))
             titles, told_seed = tellers.titles(say), None
             if not text:
-                told_seed, progress = check_seed(seed), panels.quiet(say("tokens_tells", title=titles[readers[0]]))
+                told_seed, progress = check_seed(given), panels.quiet(say("tokens_tells", title=titles[readers[0]]))
                 yield [progress, *skips(5)]
                 for text in self._tell(request, readers[0], opening, told_seed):
                     yield [progress, text, *skips(4)]
@@ -194,7 +196,7 @@ class TokensTab(PageTab):
                 yield [panels.progress(progress, len(rows), len(readers)), text, *skips(4)]
                 rows.append(self._row(request, name, titles[name], colours[name], opening, text))
                 yield [gr.skip(), gr.skip(), readings(rows, colour, run, say), hidden, *skips(2)]
-            view = View(opening, text, tuple(readers), colour, told_seed if seed is None else check_seed(seed))
+            view = View(opening, text, tuple(readers), colour, told_seed if given is None else given)
             yield ["", *skips(3), view, view.query()]
         except StoryLabError as error:
             yield [cards.problem(str(error)), *skips(5)]

@@ -182,15 +182,20 @@ def test_a_training_that_fails_leaves_the_older_checkpoint_alone(quick, tmp_path
     assert before()
 
 
-@pytest.mark.parametrize("part", ["model_card", "shutil"])
+def test_a_training_that_goes_on_keeps_the_log_of_what_went_before(quick, small_checkpoints, tmp_path):
+    started = small_checkpoints / "small-seq2seq"
+    before = (started / "log.jsonl").read_text(encoding="utf-8")
+    log = (train(quick(init_from=str(started)), tmp_path) / "log.jsonl").read_text(encoding="utf-8")
+    assert log.startswith(before)
+    assert json.loads(log[len(before) :].splitlines()[0])["steps"] == 2
+
+
+@pytest.mark.parametrize("part", ["model_card", "earlier_log"])
 def test_a_checkpoint_that_cannot_be_written_leaves_the_older_one_alone(quick, tmp_path, before, monkeypatch, part):
-    class Full:
-        def __call__(self, *_):
-            raise OSError("no space left")
+    def full(*_):
+        raise OSError("no space left")
 
-        copyfile = __call__
-
-    monkeypatch.setattr(checkpoint_module, part, Full())
+    monkeypatch.setattr(checkpoint_module, part, full)
     with pytest.raises((OSError, StoryLabError), match="no space left"):
         train(quick(), tmp_path)
     assert before()

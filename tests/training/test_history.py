@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import pairwise
 
 import pytest
 
@@ -42,11 +43,19 @@ def test_what_a_training_writes_is_read_back(small_checkpoints):
     assert training.best_perplexity is not None
 
 
+def records_of(records: list[dict]) -> list[dict]:
+    return [record for record in records if "tokens" in record]
+
+
 @pytest.mark.parametrize("name", ["encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned", "smollm2-finetuned"])
 def test_the_committed_logs_say_what_their_cards_say(root, name):
     training = read_training(root / "checkpoints" / name)
     card = (root / "checkpoints" / name / "README.md").read_text()
-    assert f"{training.steps:,} steps, {training.tokens:,} tokens" in card
+    records = [json.loads(line) for line in (root / "checkpoints" / name / "log.jsonl").read_text().splitlines()]
+    last = records_of(records)[-1]  # the card tells of the last stage alone
+    assert f"{last['step']:,} steps, {last['tokens']:,} tokens" in card
+    before = [one["tokens"] for one, following in pairwise(records_of(records)) if following["step"] < one["step"]]
+    assert training.tokens == sum(before) + last["tokens"]
     assert f"{training.parameters:,} parameters" in card
     assert training.recipe.base == "" or f"{training.trained_parameters:,} of them were trained" in card
     assert training.hardware and f"on {training.hardware}. The weights" in card

@@ -15,8 +15,7 @@ from storylab.stories import Story
 from storylab.ui import stories_corpus, stories_figures, stories_tensors
 from storylab.ui.address import Address
 from storylab.ui.stories import StoriesTab
-from storylab.ui.stories_corpus import measured
-from storylab.ui.stories_story import pick
+from storylab.ui.stories_corpus import measured, pick
 from storylab.ui.texts import LANGUAGES, Labels, Say
 from storylab.ui.visits import Visits
 
@@ -181,13 +180,12 @@ def upload(tab: StoriesTab, path) -> list:
 def test_a_file_is_read_measured_and_deleted(tab, tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text(HEADER + ",".join(STORY.split("\n")) + "\nIt rained.,,c,d,e\n", encoding="utf-8")
-    held, problem, figures, lengths, file, number = upload(tab, path)
-    assert not path.exists() and file is None and not problem
+    held, problem, figures, lengths, file, number, story = upload(tab, path)
+    assert not path.exists() and file is None and not problem and story == STORY
     assert held.corpus.name == "mine.csv" and "<h3>mine.csv</h3>" in figures
     assert "row 2 (line 3), column sentence2" in figures and str(tmp_path) not in figures
     assert number["maximum"] == 1 and "seq2seq" in lengths
-    text, *_ = tab._pick(VISITOR, held, 1, "encoder", "packed", 64)
-    assert text == STORY
+    assert tab._pick(VISITOR, held, 5, "encoder", "packed", 64)[0] == STORY
     assert "mine.csv" in tab._open(VISITOR, held, STORY, "encoder", "packed", 64)[2]
 
 
@@ -198,9 +196,9 @@ def test_a_file_is_read_measured_and_deleted(tab, tmp_path):
 def test_a_file_that_is_no_good_is_answered_deleted_and_changes_nothing(tab, tmp_path, data, message):
     path = tmp_path / "mine.csv"
     path.write_bytes(data)
-    held, problem, figures, lengths, file, number = upload(tab, path)
+    held, problem, figures, lengths, file, number, story = upload(tab, path)
     assert message in problem and str(tmp_path) not in problem
-    assert all(map(skipped, (held, figures, lengths, number)))
+    assert all(map(skipped, (held, figures, lengths, number, story)))
     assert file is None and not path.exists()
 
 

@@ -12,7 +12,7 @@ from storylab.inspection.tokens import MOST_CHARACTERS, Alternative, Reading, Re
 from storylab.storytellers import load
 from storylab.ui import tokens
 from storylab.ui.texts import LANGUAGES, Say
-from storylab.ui.token_branch import Fork, View, branched
+from storylab.ui.token_branch import Fork, View, branched, read_seed
 from storylab.ui.token_chart import CHARACTER, END, LEFT, Line, chart
 from storylab.ui.token_view import COLOURS, LEVELS, SCRIPT, Row, level, readings, share
 
@@ -152,6 +152,13 @@ def test_a_fork_is_what_the_browser_says():
 def test_what_is_no_fork_is_refused_in_words(said):
     with pytest.raises(StoryLabError, match="Read again"):
         Fork.read(said, ("a", "b"), SAY)
+
+
+def test_the_seed_field_may_be_empty():
+    assert [read_seed(words) for words in ("", " ", None, " 7 ", "0", "4294967295")] == [None] * 3 + [7, 0, 4294967295]
+    for words in ("x", "-1", "1.5", "²", "4294967296", "9" * 20):
+        with pytest.raises(StoryLabError, match="seed must be a whole number"):
+            read_seed(words)
 
 
 def test_a_view_is_a_link():

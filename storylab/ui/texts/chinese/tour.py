@@ -69,7 +69,7 @@ TEXTS: dict[str, str] = {
     "tour_padding_title": "填充堆出来的准确率",
     "tour_padding_did": "训练一个编码器-解码器：目标补齐到同一长度，句子之间没有空格，也没有结束词元。",
     "tour_padding_wrong": "损失和准确率都把填充算了进去。准确率“升”到 0.63，只因填充好猜；而在温度 0.1 下，模型只讲得出句号。",
-    "tour_padding_look": "比较全部标签上的准确率与不计填充的准确率。左边的模型从不结束故事：温度 0.1 时重复一个词，1.0 时胡乱堆词。",
+    "tour_padding_look": "比较全部标签上的准确率与不计填充的准确率。左边的模型从不结束故事：温度 0.1 时重复一个词，1.0 时胡乱堆词。它的损失更低，也是填充堆出来的。",
     "tour_padding_failure": "一个小模型，标签里有填充。",
     "tour_padding_repair": "同一个模型，标签里不含填充；然后是以同样方式训练得更久的 seq2seq。",
     "tour_padding_changed": "storylab/framing.py 的 PromptTarget 掩蔽填充，用空格连接句子，并以结束词元结束每个故事。",

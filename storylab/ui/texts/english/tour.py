@@ -80,7 +80,8 @@ TEXTS: dict[str, str] = {
     "tour_padding_wrong": "The loss and the accuracy counted padding. The accuracy “rose” to 0.63 because padding is "
     "easy to guess, while at temperature 0.1 the model told only full stops.",
     "tour_padding_look": "The accuracy over all labels against the one without padding. The model on the left never "
-    "ends a story; at 0.1 it repeats a word, at 1.0 it tosses words together.",
+    "ends a story; at 0.1 it repeats a word, at 1.0 it tosses words together. Its lower loss is "
+    "made of padding as well.",
     "tour_padding_failure": "A small model, padding among its labels.",
     "tour_padding_repair": "The same model, padding left out of its labels; then seq2seq, trained the same way for "
     "longer.",
