@@ -135,8 +135,9 @@ class DecodingTab(PageTab):
 
     def _open(self, request: gr.Request, name: str | None) -> list[Any]:
         """Who can be chosen by now, and what was swept already."""
-        choices = tellers.choices(request, speaker(request), self.visits)
-        return [gr.update(choices=choices), *self.sweep.look(request, name or "")]
+        say = speaker(request)
+        choices = tellers.choices(request, say, self.visits)
+        return [gr.update(choices=choices), *self.sweep.known(name or "", say)]
 
     def _ask(self, request: gr.Request, opening: str, name: str | None, seed: float | None, *view: Any) -> list[Any]:
         """Take down what is to be told, or say what is wrong with it; what is told by now ends."""

@@ -61,6 +61,11 @@ class Sweep:
         self.stops.end(request.session_hash)
         return self._shown(name, self._swept.get(name, []), "", speaker(request))
 
+    def known(self, name: str, say: Say) -> list[Any]:
+        """What is there already of a storyteller; where nothing is, what runs or was stopped stays as it is."""
+        points = self._swept.get(name)
+        return [gr.skip(), *self._shown(name, points, "", say)[1:]] if points else [gr.skip()] * len(self.outputs)
+
     def _stop(self, request: gr.Request) -> None:
         self.stops.end(request.session_hash)
 

@@ -99,12 +99,14 @@ class OwnStories:
                 Path(path).unlink(missing_ok=True)
             yield [gr.skip()] * 4 + [None]
             return
-        with tempfile.TemporaryDirectory(prefix="storylab-") as folder:
-            with _Evaluation(Path(path), chosen, Path(folder), say) as work:
-                for _ in work.looks(REFRESH):
-                    yield [work.shown(), *[gr.skip()] * 4]
-                archive = gr.update(value=work.archive, visible=True) if work.archive else gr.skip()
-                yield [cards.problem(work.problem), work.markdown, archive, gr.update(visible=False), None]
+        with (
+            tempfile.TemporaryDirectory(prefix="storylab-") as folder,
+            _Evaluation(Path(path), chosen, Path(folder), say) as work,
+        ):
+            for _ in work.looks(REFRESH):
+                yield [work.shown(), *[gr.skip()] * 4]
+            archive = gr.update(value=work.archive, visible=True) if work.archive else gr.skip()
+            yield [cards.problem(work.problem), work.markdown, archive, gr.update(visible=False), None]
 
 
 def _ready() -> list[dict]:

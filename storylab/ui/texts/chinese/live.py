@@ -26,7 +26,7 @@ TEXTS: dict[str, str] = {
     "live_ended": "在 {step} 步、{seconds:.1f} 秒之后停止，{right:.0f}% 的词正确。",
     "live_late": "时间到：{step} 步、{seconds:.1f} 秒之后，{right:.0f}% 的词正确。",
     "live_other": "问它别的",
-    "live_other_info": "只会一个故事的模型没有学到语言：不管开头是什么，它讲的都是那个故事。",
+    "live_other_info": "只会一个故事的模型没有学到语言：不管开头是什么，它讲的都是那个故事，或者其中的片段。",
     "live_ask": "问",
     "live_gone": "页面已找不到这个模型，请重新训练。",
     # The plot
