@@ -112,6 +112,8 @@ def fine_tune(
     pupil = Storyteller(name, recipe.title, type(base.kind)(model, base.tokenizer))
 
     def note(record: Record) -> None:
+        if "save" in record:
+            return
         course.step, course.seconds = record["step"], time.perf_counter() - started
         if "loss" in record:
             course.losses.append((course.step, record["loss"]))

@@ -109,7 +109,7 @@ class Ask:
             problem,
             *self._new_looks(say, link=link),
             link.opening or gr.skip(),
-            gr.skip() if link.seed is None else link.seed,
+            gr.skip() if link.seed is None else str(link.seed),
             link.seeds or gr.skip(),
             link.luck or gr.skip(),
             *self.controls.fill(settings, say, preset),

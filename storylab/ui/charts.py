@@ -14,6 +14,17 @@ ROW = 34
 """Pixels that a row of a chart is high."""
 
 
+def on_page(chart: altair.TopLevelMixin, height: int) -> altair.TopLevelMixin:
+    """A chart as wide as its place, in SVG, so that the page's style gives its words the colours of light or dark.
+
+    Args:
+        chart: Of one layer or several.
+        height: In pixels.
+    """
+    embedded = {"embedOptions": {"renderer": "svg", "actions": False}}
+    return chart.properties(width="container", height=height, usermeta=embedded).configure(background="transparent")
+
+
 def whiskers(report: Report, metric: str) -> altair.Chart:
     """Every teller's value of a metric as a point, its 95% interval as a line."""
     import altair  # only who looks at a chart waits for it
@@ -33,7 +44,7 @@ def whiskers(report: Report, metric: str) -> altair.Chart:
         x=altair.X("low:Q", title=heading(report, metric), axis=axis, scale=scale), x2="high:Q"
     )
     points = base.mark_point(filled=True, size=80).encode(x="value:Q")
-    return (lines + points).properties(width="container", height=ROW * len(rows))
+    return on_page(lines + points, ROW * len(rows))
 
 
 def heat_map(matrix: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> altair.Chart:
@@ -58,7 +69,7 @@ def heat_map(matrix: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> altair.Ch
     figures = base.mark_text().encode(
         text="shown:N", color=altair.condition(f"datum.value > {middle}", altair.value("white"), altair.value("black"))
     )
-    return (squares + figures).properties(width="container", height=ROW * len(readers))
+    return on_page(squares + figures, ROW * len(readers))
 
 
 def _row(report: Report, name: str, metric: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import gradio as gr
 from storylab.decoding import OPTIONS, PRESETS, Settings, check_seed
 from storylab.decoding.settings import PRESET_DESCRIPTIONS, Option, option_help
 from storylab.ui.links import LUCK, MOST_SEEDS
+from storylab.ui.seed import read_seed, seed_field
 from storylab.ui.texts import Labels, Say, speaker
 
 HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
@@ -33,13 +34,7 @@ class Controls:
                     info=label.made(lambda say: _about("default", say)),
                     elem_id="preset",
                 )
-                self.seed = gr.Number(
-                    None,
-                    label=label("seed"),
-                    info=label("seed_info"),
-                    placeholder=label("seed_hint"),
-                    elem_id="seed",
-                )
+                self.seed = seed_field(label, "seed")
                 self.new_seed = gr.Button(label("new_seed"), elem_id="new-seed")
                 self.seeds = gr.Slider(
                     1, MOST_SEEDS, 1, step=1, label=label("seeds"), info=label("seeds_info"), elem_id="seeds"
@@ -61,13 +56,13 @@ class Controls:
         """The fields whose values `read` takes, in its order."""
         return [self.seed, *self.fields.values()]
 
-    def read(self, seed: float | None, *values: float | str) -> tuple[int, Settings]:
+    def read(self, seed: str, *values: float | str) -> tuple[int, Settings]:
         """Seed and settings from the fields' values; an empty seed draws one.
 
         Raises:
             StoryLabError: A value is out of range.
         """
-        return check_seed(seed), Settings(**dict(zip(self.fields, values, strict=True)))
+        return check_seed(read_seed(seed)), Settings(**dict(zip(self.fields, values, strict=True)))
 
     @property
     def settings_fields(self) -> list[gr.components.Component]:
@@ -87,7 +82,7 @@ class Controls:
     def _wire(self) -> None:
         fields = list(self.fields.values())
         strategy = self.fields["strategy"]
-        self.new_seed.click(lambda: check_seed(), outputs=self.seed, **AT_ONCE)
+        self.new_seed.click(lambda: str(check_seed()), outputs=self.seed, **AT_ONCE)
         self.preset.input(self._choose, self.preset, self.settings_fields, **AT_ONCE)
         gr.on([field.input for field in fields], self._changed, outputs=self.preset, **AT_ONCE)
         strategy.input(

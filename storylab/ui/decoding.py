@@ -19,6 +19,7 @@ from storylab.ui.decoding_next import MOST_CHARACTERS, NextToken, next_settings
 from storylab.ui.decoding_stops import Stops
 from storylab.ui.decoding_sweep import Sweep
 from storylab.ui.links import read_link, write_query, write_settings
+from storylab.ui.seed import read_seed, seed_field
 from storylab.ui.tab import PageTab, press
 from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
 from storylab.ui.visits import Visits
@@ -58,9 +59,7 @@ class DecodingTab(PageTab):
                 self.model = gr.Dropdown(
                     tellers.labelled(rows, label), value=first, label=label("storyteller"), elem_id="decoding-model"
                 )
-                self.seed = gr.Number(
-                    None, label=label("seed"), placeholder=label("seed_hint"), elem_id="decoding-seed"
-                )
+                self.seed = seed_field(label, "decoding-seed")
             with gr.Row(elem_classes="buttons"):
                 self.run = gr.Button(
                     label("decoding_run"), variant="primary", elem_id="decoding-run", elem_classes="run"
@@ -123,7 +122,7 @@ class DecodingTab(PageTab):
             cards.problem(say("problem_link", problems="; ".join(link.problems))) if link.problems else "",
             kept(link.opening),
             kept(link.storytellers[0] if link.storytellers else None),
-            kept(link.seed),
+            kept(None if link.seed is None else str(link.seed)),
             text or gr.skip(),
             *self.next.values(link.settings or PRESETS["default"]),
         ]
@@ -131,7 +130,7 @@ class DecodingTab(PageTab):
     # What happens. `request` is filled in by gradio; its session hash is the visitor.
 
     def _fill(self) -> list[Any]:
-        return [EXAMPLES["scales"], 1]
+        return [EXAMPLES["scales"], "1"]
 
     def _open(self, request: gr.Request, name: str | None) -> list[Any]:
         """Who can be chosen by now, and what was swept already."""
@@ -139,12 +138,12 @@ class DecodingTab(PageTab):
         choices = tellers.choices(request, say, self.visits)
         return [gr.update(choices=choices), *self.sweep.known(name or "", say)]
 
-    def _ask(self, request: gr.Request, opening: str, name: str | None, seed: float | None, *view: Any) -> list[Any]:
+    def _ask(self, request: gr.Request, opening: str, name: str | None, seed: str, *view: Any) -> list[Any]:
         """Take down what is to be told, or say what is wrong with it; what is told by now ends."""
         say = speaker(request)
         self.stops.end(request.session_hash)
         try:
-            opening, number = check_opening(opening), check_seed(seed)
+            opening, number = check_opening(opening), check_seed(read_seed(seed))
             if not name:
                 raise StoryLabError(say("problem_choose"))
         except StoryLabError as error:
@@ -183,12 +182,11 @@ class DecodingTab(PageTab):
         self.stops.leave(request.session_hash)
         self.sweep.stops.leave(request.session_hash)
 
-    def _follow(
-        self, opening: str, name: str | None, seed: float | None, used: int | None, *view: Any
-    ) -> str | dict[str, Any]:
+    def _follow(self, opening: str, name: str | None, seed: str, used: int | None, *view: Any) -> str | dict[str, Any]:
         """The address of what is shown; as it was while something in it is no good."""
         try:
-            number = used if seed is None else check_seed(seed)
+            given = read_seed(seed)
+            number = used if given is None else given
             return self._query(check_opening(opening), name, number, *view)
         except StoryLabError:
             return gr.skip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from storylab.ui.charts import on_page
 from storylab.ui.texts import Say
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def shares(points: Sequence[SweepPoint], temperatures: Sequence[float], say: Say
     )
     shape = altair.Shape("measure:N", scale=altair.Scale(domain=names, range=list(SHAPES)), legend=legend)
     marks = base.mark_line() + base.mark_point(filled=True, size=70, opacity=1).encode(shape=shape)
-    return marks.properties(width="container", height=HEIGHT)
+    return on_page(marks, HEIGHT)
 
 
 def surprise(
@@ -74,7 +75,7 @@ def surprise(
     if people:
         level = altair.Chart(altair.Data(values=[{"value": people}])).encode(y=up, tooltip=tooltip[1:])
         marks += level.mark_rule(strokeDash=[5, 4], strokeWidth=2, color=COLOURS[1])
-    return marks.properties(width="container", height=HEIGHT)
+    return on_page(marks, HEIGHT)
 
 
 def _across(temperatures: Sequence[float], say: Say) -> altair.X:

@@ -12,6 +12,7 @@ from storylab.decoding import OPTIONS, PRESETS, Settings, check_seed
 from storylab.errors import StoryLabError
 from storylab.ui import cards, decoding_view, panels
 from storylab.ui.controls import AT_ONCE, option_field
+from storylab.ui.seed import read_seed
 from storylab.ui.texts import Labels, speaker
 from storylab.ui.visits import Visits
 
@@ -58,7 +59,7 @@ class NextToken:
                 self.sliders = [option_field(OPTIONS[name], PRESETS["default"], label, "next") for name in SLIDERS]
             self.bars = gr.HTML("", js_on_load=SCRIPT, elem_id="decoding-bars", apply_default_css=False, min_height=480)
 
-    def wire(self, opening: gr.Textbox, model: gr.Dropdown, seed: gr.Number, used: gr.State) -> None:
+    def wire(self, opening: gr.Textbox, model: gr.Dropdown, seed: gr.Textbox, used: gr.State) -> None:
         """Listen; `inputs` are what `look` takes, `outputs` what it gives.
 
         Args:
@@ -94,12 +95,13 @@ class NextToken:
         return self._with(request, token if isinstance(token, int) else -1, model, opening, text, *values)
 
     def _draw(
-        self, request: gr.Request, seed: float | None, used: int | None, model: str, opening: str, text: str, *values
+        self, request: gr.Request, seed: str, used: int | None, model: str, opening: str, text: str, *values
     ) -> list[Any]:
         from storylab.inspection.next_token import draw_next
 
         try:
-            number = check_seed(used if seed is None else seed)
+            given = read_seed(seed)
+            number = check_seed(used if given is None else given)
             storyteller = self.visits.load(request.session_hash, model)
             drawn = draw_next(storyteller, opening, text, next_settings(values), number)
         except StoryLabError as error:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SMALL = PROJECT / "train" / "tiny.csv"
 """The corpus that comes with the project."""
+ENDINGS = {"end": "live_ended_end", "stopped": "live_ended_stopped", "time": "live_ended_time"}
+"""The texts for what ended a training."""
 
 
 class Asked(Ticket):
@@ -95,7 +97,7 @@ class FineTuning(Work):
 
     def _outcome(self, tuned: FineTuned) -> str:
         say = self.say
-        ended = say(f"live_ended_{tuned.ended_by}", step=tuned.course.step, steps=tuned.course.steps)
+        ended = say(ENDINGS[tuned.ended_by], step=tuned.course.step, steps=tuned.course.steps)
         counts = {"learnt": len(tuned.splits.train), "held": len(tuned.splits.validation)}
         note = say("live_outcome", **counts) + (" " + say("live_bad_rows", bad=self.bad) if self.bad else "")
         rows = [

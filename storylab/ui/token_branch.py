@@ -17,6 +17,7 @@ from storylab.ui import cards, panels, tellers
 from storylab.ui.address import Address
 from storylab.ui.controls import HIDDEN
 from storylab.ui.links import write_query
+from storylab.ui.seed import read_seed
 from storylab.ui.texts import Labels, Say, speaker
 from storylab.ui.visits import Visits
 
@@ -69,16 +70,6 @@ class Fork:
             if reader in readers and whole(position) and (token is None or whole(token)):
                 return cls(reader, position, token)
         raise StoryLabError(say("tokens_problem_branch"))
-
-
-def read_seed(words: str) -> int | None:
-    """The seed in a field; None where it is empty.
-
-    Raises:
-        StoryLabError: It is no seed.
-    """
-    words = str(words or "").strip()
-    return check_seed(int(words) if words.isascii() and words.isdigit() else words) if words else None
 
 
 class Branching:

@@ -16,9 +16,10 @@ from storylab.ui import cards, panels, tellers
 from storylab.ui.address import Address
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.links import read_link
+from storylab.ui.seed import read_seed, seed_field
 from storylab.ui.tab import PageTab
 from storylab.ui.texts import Labels, Say, speaker
-from storylab.ui.token_branch import Branching, View, read_seed
+from storylab.ui.token_branch import Branching, View
 from storylab.ui.token_view import COLOURS, SCRIPT, Row, edges, readings
 from storylab.ui.visits import Visits
 
@@ -88,15 +89,7 @@ class TokensTab(PageTab):
             with gr.Row(elem_classes="buttons", elem_id="tokens-actions"):
                 self.run = gr.Button(label("tokens_run"), variant="primary", elem_id="tokens-run", elem_classes="run")
                 self.stop = gr.Button(label("stop"), elem_id="tokens-stop", elem_classes="stop")
-                self.seed = gr.Textbox(  # the browser makes 0 of an empty gr.Number
-                    "",
-                    max_lines=1,
-                    max_length=20,
-                    label=label("seed"),
-                    info=label("tokens_seed_info"),
-                    placeholder=label("seed_hint"),
-                    elem_id="tokens-seed",
-                )
+                self.seed = seed_field(label, "tokens-seed", info="tokens_seed_info")
             self.status = gr.HTML("", elem_id="tokens-status", apply_default_css=False)
         with gr.Column(elem_classes="sheet", elem_id="tokens-read"):
             self.colour = gr.Radio(

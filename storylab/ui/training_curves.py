@@ -10,6 +10,7 @@ import gradio as gr
 
 from storylab.training.history import AXES, QUANTITIES, Point
 from storylab.ui import cards, panels
+from storylab.ui.charts import on_page
 from storylab.ui.controls import AT_ONCE
 from storylab.ui.texts import Labels, Say, speaker
 from storylab.ui.trained import Trained, trained, with_logs
@@ -139,8 +140,7 @@ def curves(shown: Sequence[Trained], quantity: str, axis: str, say: Say) -> alta
             .mark_rule(strokeDash=[3, 3], opacity=0.7)
             .encode(x="place:Q", color=altair.Color("name:N", scale=colour, legend=None))
         )
-    in_svg = {"embedOptions": {"renderer": "svg"}}  # whose texts the page's style gives the colours of light or dark
-    return layers.properties(width="container", height=HEIGHT, usermeta=in_svg).configure(background="transparent")
+    return on_page(layers, HEIGHT)
 
 
 def _rows(one: Trained, quantity: str, axis: str, say: Say) -> list[dict[str, Any]]:

@@ -157,11 +157,11 @@ def test_a_bad_opening_is_answered_in_place(open_page, words, message):
 def test_a_bad_seed_and_no_storyteller_are_answered_in_place(open_page):
     page = open_page()
     page.get_by_role("button", name="Settings and seed").click()
-    page.get_by_role("spinbutton", name="Seed").fill("-1")
+    page.get_by_role("textbox", name="Seed").fill("-1")
     tell_button(page).click()
     expect(page.get_by_role("alert")).to_contain_text("Seed must be a whole number")
     page.get_by_role("button", name="New seed").click()
-    expect(page.get_by_role("spinbutton", name="Seed")).not_to_have_value("-1")
+    expect(page.get_by_role("textbox", name="Seed")).not_to_have_value("-1")
     for box in page.locator("#storytellers input").all():
         box.uncheck()
     tell_button(page).click()
@@ -231,7 +231,7 @@ def test_the_results_are_drawn_and_answer(open_page, width, scheme):
     page = open_page(width, scheme)
     page.get_by_role("tab", name="Results").click()
     for chart in ("#whiskers", "#matrix"):
-        box = page.locator(f"{chart} canvas").bounding_box()
+        box = page.locator(f"{chart} svg.marks").bounding_box()
         assert box["width"] > 200 and box["height"] > 100
     assert page.locator("#differences tr").count() > 10
     page.locator("#second input").click()

@@ -29,8 +29,8 @@ TEXTS: dict[str, str] = {
     "live_ended": "Stopped after {step} steps and {seconds:.1f} seconds, with {right:.0f}% of the words right.",
     "live_late": "The time is up after {step} steps and {seconds:.1f} seconds, with {right:.0f}% of the words right.",
     "live_other": "Ask it something else",
-    "live_other_info": "A model that knows one story has learnt no language: whatever comes first, it tells that story, "
-    "or pieces of it.",
+    "live_other_info": "A model that knows one story has learnt no language: whatever comes first, it tells that "
+    "story, or pieces of it.",
     "live_ask": "Ask",
     "live_gone": "The page has lost the model; train it again.",
     # The plot

@@ -2,7 +2,7 @@
 
 TEXTS = {
     "results_intro": "Every storyteller has told on from the same stories of people, and here is how it did, with what "
-    "chance alone would do. Sort, compare any two, read who finds whom surprising, measure them on stories of your own, "
+    "chance alone would do. Sort, compare any two, read who finds whom surprising, measure them on your own stories, "
     "or vote.",
     "results_try": "Vote on two stories",
     # The results
