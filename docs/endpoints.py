@@ -1,6 +1,7 @@
 """The reference of the endpoints in `docs/api.md`, from the functions themselves."""
 
 import inspect
+import json
 from pathlib import Path
 
 from gradio.utils import get_function_description
@@ -23,14 +24,10 @@ def _section(endpoint: Endpoint) -> str:
     parameters = inspect.signature(endpoint.call).parameters.values()
     rows = [("argument", "JSON type", "default", "meaning"), ("---", "---", "---", "---")]
     for parameter in parameters:
-        default = "" if parameter.default is parameter.empty else f"`{_json(parameter.default)}`"
+        default = "" if parameter.default is parameter.empty else f"`{json.dumps(parameter.default)}`"
         rows.append((f"`{parameter.name}`", _type(parameter.annotation), default, described[parameter.name]))
     arguments = f"{table(rows)}\n\n" if len(rows) > 2 else ""
     return f"### `{endpoint.name}`\n\n{about}\n\n{arguments}Returns: {' '.join(returns)}"
-
-
-def _json(value: str | None) -> str:
-    return "null" if value is None else f'"{value}"'
 
 
 def _type(annotation: object) -> str:

@@ -26,18 +26,23 @@ COLUMNS = (
 """Of the CSV; settings are JSON, pathologies their codes."""
 
 
+FORMULA = ("=", "+", "-", "@", "\t")
+"""What a formula of a spreadsheet begins with (OWASP, "CSV Injection")."""
+
+
 def to_json(tellings: Sequence[Telling]) -> str:
     """A list of what `tell --json` prints."""
     return json.dumps([telling.to_dict() for telling in tellings], indent=2, ensure_ascii=False) + "\n"
 
 
 def to_csv(tellings: Sequence[Telling]) -> str:
-    """A row a telling."""
+    """A row a telling; a text that a spreadsheet would take for a formula has an apostrophe before it, as it asks."""
     file = io.StringIO()
     writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for telling in tellings:
         row = {name: value for name, value in telling.to_dict().items() if name in COLUMNS}
+        row |= {name: f"'{row[name]}" for name in ("opening", "text") if row[name].startswith(FORMULA)}
         row["settings"] = json.dumps(telling.settings)
         row["pathologies"] = " ".join(fault["code"] for fault in telling.pathologies)
         writer.writerow(row)

@@ -108,8 +108,12 @@ class Training:
 
     @property
     def best_perplexity(self) -> float | None:
-        """The lowest validation perplexity per word; None where nothing was validated."""
-        return min((value for _, value in self.curve("perplexity_per_word")), default=None)
+        """The lowest validation perplexity per word of the last stage; None where nothing was validated in it.
+
+        A stage before it may have had another shape, other stories, or weights that were not kept.
+        """
+        last = (point.perplexity_per_word for point in self.points if point.stage == self.stages)
+        return min((value for value in last if value is not None), default=None)
 
     @property
     def reads_prose(self) -> bool:

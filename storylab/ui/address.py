@@ -9,11 +9,8 @@ from __future__ import annotations
 import gradio as gr
 
 FOLLOW = """watch("value", () => props.value && window.storylabFollow(props.value));"""
-RUN = """() => {
-  const query = new URL(window.location).searchParams, tab = query.get("tab") || "compare";
-  if (query.get("run") === "1" && /^[a-z]+$/.test(tab)) window.storylabPress(`${tab}-run`);
-}"""
-"""Presses the main button of the tab that a link leads to."""
+ARRIVED = "() => window.storylabArrive()"
+"""Presses the main button of the tab that a link leads to, once its fields are filled in."""
 
 
 class Address:

@@ -39,6 +39,7 @@ class Ask:
                     lines=1,
                     max_lines=4,
                     elem_id="opening",
+                    elem_classes="submits",
                     html_attributes=gr.InputHTMLAttributes(lang="en", enterkeyhint="go", autocomplete="off"),
                 )
                 with gr.Row(elem_id="actions"):

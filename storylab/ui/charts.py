@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from storylab.evaluation.report import SHARES, Report, heading, number, ranking
+from storylab.ui.texts import Say
 
 if TYPE_CHECKING:
     import altair
@@ -47,7 +48,7 @@ def whiskers(report: Report, metric: str) -> altair.Chart:
     return on_page(lines + points, ROW * len(rows))
 
 
-def heat_map(matrix: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> altair.Chart:
+def heat_map(matrix: Mapping[str, Mapping[str, Mapping[str, Any]]], say: Say) -> altair.Chart:
     """Who finds whom surprising: perplexity per word of each reader (a row) on each writer (a column)."""
     import altair
 
@@ -59,8 +60,8 @@ def heat_map(matrix: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> altair.Ch
     ]
     readers, writers = list(matrix), list(dict.fromkeys(row["writer"] for row in rows))
     base = altair.Chart(altair.Data(values=rows)).encode(
-        x=altair.X("writer:N", sort=writers, title="wrote", axis=altair.Axis(orient="top", labelAngle=-30)),
-        y=altair.Y("reader:N", sort=readers, title="reads"),
+        x=altair.X("writer:N", sort=writers, title=say("wrote"), axis=altair.Axis(orient="top", labelAngle=-30)),
+        y=altair.Y("reader:N", sort=readers, title=say("reads")),
         tooltip=["reader:N", "writer:N", "shown:N"],
     )
     color = altair.Color("value:Q", scale=altair.Scale(type="log", scheme="blues"), legend=None)

@@ -12,7 +12,7 @@ from storylab.decoding.settings import MAX_SEED
 from storylab.errors import StoryLabError
 from storylab.storytellers import Telling, describe
 from storylab.storytellers.stand_in import stand_in
-from storylab.ui import cards
+from storylab.ui import cards, tellers
 from storylab.ui.address import Address
 from storylab.ui.ask import Ask
 from storylab.ui.controls import AT_ONCE
@@ -65,10 +65,10 @@ class CompareTab(PageTab):
             **AT_ONCE,
         )
         for place in (*self.slots.values(), self.several):
-            place.tell_after(asked, self.history.kept)
+            place.tell_after(asked, self.history.new)
         asked.success(None, js=SHOW_CARDS)
         ask.stop.click(self._stop, **AT_ONCE)
-        ask.chosen.change(self._show, ask.chosen, places, **AT_ONCE)
+        ask.chosen.change(self._show, [ask.chosen, ask.controls.seeds], self._places, **AT_ONCE)
         for html in places:
             html.select(self._pin, outputs=self.pinned, **AT_ONCE)
         self.pinned.clear(self._unpin, outputs=self.pinned, **AT_ONCE)
@@ -88,9 +88,7 @@ class CompareTab(PageTab):
     def connect(self, page: gr.Blocks, tabs: Mapping[str, PageTab], bar: gr.Tabs) -> None:
         self.history.open(page)
         tokens = tabs[TokensTab.key]
-        if not hasattr(tokens, "opening"):
-            return
-        fields = [bar, tokens.opening, tokens.text, tokens.readers]
+        fields = [bar, tokens.opening, tokens.text, tokens.readers, tokens.seed]
         for html in [*self._places, self.several.html]:
             chosen = html.expand(self._look_inside, outputs=fields, **AT_ONCE)
             chosen.success(None, js=press("tokens-run"))
@@ -118,7 +116,7 @@ class CompareTab(PageTab):
         query = write_query(
             "compare",
             opening=opening,
-            models=",".join(name for name in chosen if name != OWN_NAME),
+            models=",".join(chosen),
             seed=seed,
             seeds=int(seeds) if seeds > 1 else None,
             luck=luck if luck != "same" else None,
@@ -142,8 +140,8 @@ class CompareTab(PageTab):
     def _stop(self, request: gr.Request) -> None:
         self.visits.stop(request.session_hash)
 
-    def _show(self, chosen: list[str]) -> list[dict]:
-        return [*(gr.update(visible=name in chosen) for name in self.slots), gr.update(visible=False)]
+    def _show(self, chosen: list[str], seeds: int) -> list[dict]:
+        return [gr.update(visible=seeds == 1 and name in chosen) for name in self.slots]
 
     def _shown(self, visitor: str) -> list[Telling]:
         return [run.telling for run in self.visits.runs(visitor).values() if run.telling]
@@ -166,7 +164,9 @@ class CompareTab(PageTab):
 
     def _look_inside(self, request: gr.Request, event: gr.EventData) -> list:
         telling = self._told(request, event)
-        return [gr.Tabs(selected="tokens"), telling.opening, telling.text, [telling.model]]
+        choices = tellers.choices(request, speaker(request), self.visits)
+        readers = gr.update(choices=choices, value=[telling.model])
+        return [gr.Tabs(selected=TokensTab.key), telling.opening, telling.text, readers, str(telling.seed)]
 
 
 def _any_example() -> str:

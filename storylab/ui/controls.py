@@ -123,9 +123,8 @@ def option_field(option: Option, defaults: Settings, labels: Labels, place: str 
     label = {"label": labels(option.name), "info": info, "elem_id": f"{place}-{option.name}"}
     if option.choices:
         return gr.Radio(option.choices, value=value, elem_classes="wide", **label)
-    low = option.low + option.step if option.above else option.low
     visible = _heeded(option, defaults.strategy)
-    return gr.Slider(low, option.high, value, step=option.step, visible=visible, **label)
+    return gr.Slider(option.low, option.high, value, step=option.step, visible=visible, **label)
 
 
 def _heeded(option: Option, strategy: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from html import escape
@@ -9,30 +10,36 @@ from typing import Any
 
 import gradio as gr
 
-from storylab.decoding import Settings
-from storylab.decoding.settings import MAX_OPENING_CHARACTERS
+from storylab.decoding import Settings, check_opening, check_seed
 from storylab.errors import StoryLabError
 from storylab.storytellers import Telling
 from storylab.storytellers.exports import FORMATS
 from storylab.ui import panels
-from storylab.ui.controls import AT_ONCE
+from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.links import write_query, write_settings
 from storylab.ui.tellers import titles
 from storylab.ui.texts import Labels, Say, speaker
-from storylab.ui.visits import MOST_TELLINGS, Visits
+from storylab.ui.visits import MOST_TELLINGS, OWN_NAME, Visits
 
+KEEP = "(tellings) => window.storylabKeep(tellings)"
+"""Puts a visit's tellings before those that other pages have kept in this browser."""
+KEPT = "() => [window.storylabKept()]"
+FORGET = "() => window.storylabForget()"
 SAVE = "(file) => file && window.storylabSave(JSON.parse(file))"
 """Saves what the server wrote as a file of the visitor's."""
-MOST_CHARACTERS = 20_000
-"""Of a story in a browser's history; what is longer was never told here."""
+MOST_CHARACTERS = 10_000
+"""Of a telling in a browser's history; what is longer was never told here."""
 
 
 class History:
-    """The panel's components and what happens between them; `kept` is what the browser keeps."""
+    """The panel's components and what happens between them.
+
+    `new` takes a visit's tellings as JSON; the browser then keeps them.
+    """
 
     def __init__(self, label: Labels, visits: Visits):
         self.visits = visits
-        self.kept = gr.BrowserState([], storage_key="storylab-history", secret="storylab")
+        self.new = gr.Textbox("", label=label("history"), visible="hidden")
         with gr.Accordion(label("history"), open=False, elem_id="history"):
             about = label.made(lambda say: panels.quiet(say("history_about", most=MOST_TELLINGS)))
             gr.HTML(about, apply_default_css=False)
@@ -40,35 +47,40 @@ class History:
             with gr.Row(elem_classes="buttons"):
                 export_buttons(label("export_history"), label, visits.history)
                 self.clear = gr.Button(label("history_clear"), size="sm", elem_id="history-clear")
-        self.kept.change(self._show, outputs=self.list, **AT_ONCE)
-        self.clear.click(self._clear, outputs=[self.kept, self.list], **AT_ONCE)
+        self.new.change(self._show, outputs=self.list, **AT_ONCE).success(None, self.new, js=KEEP, **HIDDEN)
+        self.clear.click(self._clear, outputs=self.list, js=FORGET, **AT_ONCE)
 
     def open(self, page: gr.Blocks) -> None:
         """Bring back what the browser kept when the page is opened."""
-        page.load(self._remember, self.kept, self.list, **AT_ONCE)
+        page.load(self._remember, self.new, self.list, js=KEPT, **AT_ONCE)
 
-    def _remember(self, request: gr.Request, kept: Any) -> str:
+    def _remember(self, request: gr.Request, kept: str) -> str:
         self.visits.remember(request.session_hash, read_history(kept))
         return self._show(request)
 
     def _show(self, request: gr.Request) -> str:
         return listed(self.visits.history(request.session_hash), speaker(request))
 
-    def _clear(self, request: gr.Request) -> list:
+    def _clear(self, request: gr.Request) -> str:
         self.visits.forget(request.session_hash)
-        return [[], self._show(request)]
+        return self._show(request)
 
 
-def read_history(kept: Any) -> list[Telling]:
-    """The tellings that a browser kept; what is none of ours is left out."""
+def read_history(kept: str) -> list[Telling]:
+    """The tellings that a browser kept, a JSON list; what is none of ours is left out."""
+    try:
+        found = json.loads(kept) if len(kept) <= MOST_TELLINGS * MOST_CHARACTERS else []
+    except (ValueError, RecursionError):
+        found = []
     tellings = []
-    for data in kept[:MOST_TELLINGS] if isinstance(kept, list) else []:
-        try:
+    for data in found[:MOST_TELLINGS] if isinstance(found, list) else []:
+        with contextlib.suppress(StoryLabError):
             telling = Telling.from_dict(data)
-        except StoryLabError:
-            continue
-        if len(telling.opening) <= MAX_OPENING_CHARACTERS and len(telling.text) <= MOST_CHARACTERS:
-            tellings.append(telling)
+            check_opening(telling.opening)
+            check_seed(telling.seed)
+            Settings.from_mapping(telling.settings)
+            if len(json.dumps(data)) <= MOST_CHARACTERS:
+                tellings.append(telling)
     return tellings
 
 
@@ -83,13 +95,14 @@ def listed(tellings: Sequence[Telling], say: Say) -> str:
 
 def _line(telling: Telling, title: str, say: Say) -> str:
     who = f"<b>{escape(title)}</b> <i>{escape(say('with_seed', seed=telling.seed))}</i>"
-    try:
-        settings = write_settings(Settings.from_mapping(telling.settings))
-        query = write_query("compare", opening=telling.opening, models=telling.model, seed=telling.seed, **settings)
-        again = f' <a href="?{escape(query)}&amp;lang={say.language}">{escape(say("history_again"))}</a>'
-    except StoryLabError:
-        again = ""
+    again = "" if telling.model == OWN_NAME else _again(telling, say)
     return f"<li>{who}{again}<p><span>{escape(telling.opening)}</span> {escape(telling.text)}</p></li>"
+
+
+def _again(telling: Telling, say: Say) -> str:
+    settings = write_settings(Settings.from_mapping(telling.settings))
+    query = write_query("compare", opening=telling.opening, models=telling.model, seed=telling.seed, **settings)
+    return f' <a href="?{escape(query)}&amp;lang={say.language}">{escape(say("history_again"))}</a>'
 
 
 def export_buttons(words: Any, label: Labels, tellings: Callable[[str], Sequence[Telling]]) -> None:

@@ -1,7 +1,8 @@
 """Links: opening, storytellers, seed and settings in the query of the page's address.
 
-`?opening=My+dog+ran+away.&models=seq2seq,encoder&seed=1&preset=careful&top_p=0.95`: every part may be left out,
-and a part that is no good is left out, with a message.
+`?tab=compare&opening=My+dog+ran+away.&models=seq2seq,encoder&seed=1&preset=careful&top_p=0.95&run=1`: every part may
+be left out, and a part that is no good is left out, with a message. `seeds` and `luck` are the Compare tab's, and other
+tabs have parts of their own; `run=1` presses the tab's main button.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import urlencode
 from storylab.decoding import OPTIONS, PRESETS, Settings, check_opening, check_seed
 from storylab.decoding.settings import shown
 from storylab.errors import StoryLabError
+from storylab.ui.visits import OWN_NAME
 
 T = TypeVar("T")
 LUCK = ("same", "own")
@@ -44,7 +46,7 @@ def read_link(query: Mapping[str, str], ready: Collection[str]) -> Link:
 
     Args:
         query: The parameters by name.
-        ready: The names of the storytellers that can tell.
+        ready: The names of the storytellers that can be asked to tell.
     """
     link = Link()
 
@@ -73,11 +75,17 @@ def read_link(query: Mapping[str, str], ready: Collection[str]) -> Link:
 def write_query(tab: str, run: bool = True, **parts: object) -> str:
     """The query of a link to a tab; a part that is None or empty is left out.
 
+    Nobody else has the storyteller that a visitor has trained: `models` is written without it, and a link that would
+    have nobody else tell only fills in the fields.
+
     Args:
         tab: The tab's key.
         run: Whether the link presses the tab's main button.
         parts: What else it says.
     """
+    if models := parts.get("models"):
+        parts["models"] = ",".join(name for name in str(models).split(",") if name != OWN_NAME)
+        run = run and bool(parts["models"])
     kept = {name: part for name, part in parts.items() if part not in (None, "")}
     return urlencode({"tab": tab, **kept} | ({"run": 1} if run else {}))
 

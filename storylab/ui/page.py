@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from storylab.ui.address import RUN, Address
+from storylab.ui.address import ARRIVED, Address
 from storylab.ui.api import ROUTES, add_endpoints
 from storylab.ui.compare import CompareTab
 from storylab.ui.controls import AT_ONCE, HIDDEN
@@ -62,6 +62,7 @@ def build() -> gr.Blocks:
             for kind in TABS:
                 with gr.Tab(label(f"tab_{kind.key}"), id=kind.key) as tab:
                     tabs.append(kind(tab, label, visits, address))
+                tab.select(None, js=f"() => window.storylabTab({kind.key!r})", **HIDDEN)
         gr.HTML(label.made(lambda say: f"<p>{say('caution')}</p>"), elem_id="caution", apply_default_css=False)
         by_key = {tab.key: tab for tab in tabs}
         for tab in tabs:
@@ -88,7 +89,7 @@ def _open_links(page: gr.Blocks, bar: gr.Tabs, tabs: Sequence[PageTab], label: L
 
     Translation(page, label, kept)
     arrived = page.load(arrive, outputs=[bar, *kept], **AT_ONCE)
-    arrived.success(None, js=RUN, **HIDDEN)
+    arrived.success(None, js=ARRIVED, **HIDDEN)
 
 
 def _leaver(visits: Visits) -> Callable[[gr.Request], None]:

@@ -16,14 +16,19 @@ def quiet(words: str) -> str:
     return f'<p class="quiet">{escape(words)}</p>'
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def region(label: str, html: str) -> str:
+    """A box of its own in which what may be wider than the page scrolls."""
+    return f'<div class="scrolls" role="region" tabindex="0" aria-label="{escape(label)}">{html}</div>'
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], classes: str = "figures") -> str:
     """A table whose first column names its rows."""
     head = "".join(f'<th scope="col">{escape(header)}</th>' for header in headers)
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
         for name, *cells in rows
     )
-    return f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<table class="{classes}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def progress(doing: str, done: int, total: int) -> str:

@@ -14,7 +14,6 @@ from storylab.training.recipe import read_recipe
 from storylab.ui import cards, panels
 from storylab.ui.controls import AT_ONCE
 from storylab.ui.texts import Labels, Say, speaker
-from storylab.ui.trained import region
 
 PAIR = ("train/gpt2-mini-prompt-misaligned", "train/gpt2-mini-prompt")
 """What is compared at first where it is there: the course report's first fine-tuning, and its repair."""
@@ -108,7 +107,7 @@ def _table(rows: list[Row], names: tuple[str, str], say: Say) -> str:
             f"<td>{_value(row.first, say)}</td><td>{_value(row.second, say)}</td></tr>"
         )
     heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in (say("training_setting"), *names))
-    return region(
+    return panels.region(
         say("training_recipes"),
         f'<table class="recipe"><thead><tr><td class="mark"></td>{heads}</tr></thead><tbody>{body}</tbody></table>',
     )

@@ -113,7 +113,7 @@ class ResultsTab(PageTab):
     def _open(self, request: gr.Request, metric: str, first: str, second: str) -> list[Any]:
         say = speaker(request)
         leaderboard = gr.update(value=_leaderboard(self.report, say), headers=_headers(self.report, say))
-        matrix = charts.heat_map(self.report["cross_reading"])
+        matrix = charts.heat_map(self.report["cross_reading"], say)
         return [leaderboard, self._whiskers(metric), matrix, self._differ(first, second, say)]
 
     def _link(self, metric: str, first: str, second: str) -> str:

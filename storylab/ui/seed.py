@@ -9,6 +9,9 @@ import gradio as gr
 from storylab.decoding import check_seed
 from storylab.ui.texts import Labels
 
+MOST_DIGITS = 20
+"""Python takes its time over numbers of thousands."""
+
 
 def seed_field(label: Labels, elem_id: str, info: str = "seed_info") -> gr.Textbox:
     """An empty field; `read_seed` reads what is in it.
@@ -21,7 +24,7 @@ def seed_field(label: Labels, elem_id: str, info: str = "seed_info") -> gr.Textb
     return gr.Textbox(
         "",
         max_lines=1,
-        max_length=20,
+        max_length=MOST_DIGITS,
         label=label("seed"),
         info=label(info),
         placeholder=label("seed_hint"),
@@ -37,4 +40,5 @@ def read_seed(words: Any) -> int | None:
         StoryLabError: It is no seed.
     """
     words = "" if words is None else str(words).strip()
-    return check_seed(int(words) if words.isascii() and words.isdigit() else words) if words else None
+    number = words.isascii() and words.isdigit() and len(words) <= MOST_DIGITS
+    return check_seed(int(words) if number else words) if words else None

@@ -12,7 +12,7 @@ from storylab.decoding import check_seed
 from storylab.ui.cards import SCRIPT
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.links import MOST_SEEDS
-from storylab.ui.slot import CONCURRENT_TELLINGS, REFRESH, Cards, looks
+from storylab.ui.slot import CONCURRENT_TELLINGS, REFRESH, Cards, as_json, looks
 from storylab.ui.texts import Say, speaker
 from storylab.ui.visits import Run, Visits
 
@@ -27,7 +27,7 @@ class Several:
         self.cards, self.visits = cards, visits
         self.html = gr.HTML("", visible=False, elem_id="several", js_on_load=SCRIPT, apply_default_css=False)
 
-    def tell_after(self, asked: gr.events.Dependency, history: gr.BrowserState) -> None:
+    def tell_after(self, asked: gr.events.Dependency, history: gr.Textbox) -> None:
         """Tell once a listener has noted what is asked for, and one anew when its card's button asks for it."""
         again = self.html.retry(self._ask_again, **AT_ONCE)
         for event in (asked, again):
@@ -45,16 +45,12 @@ class Several:
         return _grid(self.cards.card(run.name, say, run.teller, run.place).waiting(run) for run in runs)
 
     def _ask_again(self, request: gr.Request, event: gr.EventData) -> None:
-        """Tell one of the cards with a new seed; the others are told again as they were, to stand beside it."""
+        """Tell one of the cards with a new seed; the others stay beside it as they are."""
         visitor, place = request.session_hash, str(getattr(event, "place", ""))
         before = self.visits.runs(visitor)
         if place not in before:
             raise gr.Error(speaker(request)("problem_gone"), print_exception=False)
-        seed = lambda run: check_seed() if run.place == place else run.seed  # noqa: E731
-        self.visits.start(
-            visitor,
-            [Run(run.name, run.opening, run.settings, seed(run), run.teller, run.place) for run in before.values()],
-        )
+        self.visits.start(visitor, [_again(run, new=run.place == place) for run in before.values()])
 
     def _tell(self, request: gr.Request) -> Iterator[list]:
         visitor, say = request.session_hash, speaker(request)
@@ -80,8 +76,24 @@ class Several:
         if any(run.replaced for run in runs):
             yield [gr.skip(), gr.skip()]
         else:
-            yield [_grid(drawn), [telling.to_dict() for telling in self.visits.history(visitor)]]
+            yield [_grid(drawn), as_json(self.visits.history(visitor))]
 
 
 def _grid(cards: Iterable[str]) -> str:
     return f'<div class="several">{"".join(cards)}</div>'
+
+
+def _again(run: Run, new: bool) -> Run:
+    """A run to be told with a new seed, or shown again as it was."""
+    if new:
+        return Run(run.name, run.opening, run.settings, check_seed(), run.teller, run.place)
+    return Run(
+        run.name,
+        run.opening,
+        run.settings,
+        run.seed,
+        run.teller,
+        run.place,
+        telling=run.telling,
+        log_probability=run.log_probability,
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import gradio as gr
@@ -25,17 +27,20 @@ REFRESH = 0.05
 def looks(run: Run, card: Card, visits: Visits, visitor: str) -> Iterator[str | None]:
     """Tell a run: the looks of its card, one for each token, None where it need not be drawn again yet.
 
-    The telling is noted for the visitor when it ends. A run whose card belongs to something newer by now ends
-    without a last look.
+    The telling is noted for the visitor when it ends; a run that has its telling already only shows it. A run whose
+    card belongs to something newer by now ends without a last look.
     """
     told, tokens, log_probability, drawn = "", 0, 0.0, 0.0
     try:
+        if run.telling:
+            yield card.told(run.telling, run.log_probability, visits.pinned(visitor))
+            return
         storyteller = visits.load(visitor, run.teller or run.name)
         for piece in storyteller.stream(run.opening, run.settings, run.seed, run.stop):
             if run.replaced:
                 return
             if isinstance(piece, Telling):
-                visits.note(visitor, run, piece)
+                visits.note(visitor, run, piece, log_probability)
                 yield card.told(piece, log_probability, visits.pinned(visitor))
                 return
             told, tokens, log_probability = told + piece.text, tokens + 1, log_probability + piece.log_probability
@@ -44,8 +49,16 @@ def looks(run: Run, card: Card, visits: Visits, visitor: str) -> Iterator[str | 
             yield card.telling(run, told, tokens) if due else None
     except StoryLabError as error:
         yield card.failed(run, str(error))
+    except Exception:  # whatever it is, the card says so, and the log what it was
+        traceback.print_exc()
+        yield card.failed(run, card.say("problem_broken"))
     finally:
         run.stop.set()
+
+
+def as_json(tellings: Iterable[Telling]) -> str:
+    """Tellings for the history, which the browser keeps as JSON."""
+    return json.dumps([telling.to_dict() for telling in tellings])
 
 
 class Cards:
@@ -85,7 +98,7 @@ class Slot:
         idle = label.made(lambda say: cards.card(name, say).idle())
         self.html = gr.HTML(idle, visible=visible, js_on_load=SCRIPT, apply_default_css=False)
 
-    def tell_after(self, asked: gr.events.Dependency, history: gr.BrowserState) -> None:
+    def tell_after(self, asked: gr.events.Dependency, history: gr.Textbox) -> None:
         """Tell once a listener has noted what is asked for, and again when the card's own button asks for it.
 
         Each storyteller has a listener of its own, so that all tell at once; one that nobody asked ends at once.
@@ -129,4 +142,4 @@ def shown(looks: Iterator[str | None], run: Run, visits: Visits, visitor: str) -
     finally:
         looks.close()
     if run.telling:
-        yield [gr.skip(), [telling.to_dict() for telling in visits.history(visitor)]]
+        yield [gr.skip(), as_json(visits.history(visitor))]

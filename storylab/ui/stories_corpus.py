@@ -33,7 +33,7 @@ LIMIT = 64
 
 @dataclass(frozen=True)
 class Measured:
-    """A corpus with its figures; a visitor's is kept until the page is closed."""
+    """A corpus with its figures; a visitor's is kept for their session alone."""
 
     corpus: Corpus
     statistics: CorpusStatistics

@@ -59,19 +59,14 @@ def lengths(found: CorpusStatistics, vocabularies: Sequence[Vocabulary], limit: 
     titles = {vocabulary.name: title(vocabulary, say) for vocabulary in vocabularies} | {WORDS: say("stories_words")}
     return (
         histograms(found.lengths, titles, limit, say)
-        + region(_cut_table(found.lengths, titles, limit, say), say("stories_cut_table"))
-        + region(_length_table(found, titles, say), say("stories_length_table"))
+        + panels.region(say("stories_cut_table"), _cut_table(found.lengths, titles, limit, say))
+        + panels.region(say("stories_length_table"), _length_table(found, titles, say))
     )
 
 
 def title(vocabulary: Vocabulary, say: Say) -> str:
     """A tokenizer is called after the storytellers that use it."""
     return say("stories_tokenizer_title", size=vocabulary.size, names=", ".join(vocabulary.storytellers))
-
-
-def region(html: str, name: str) -> str:
-    """What may be wider than the page, in a box of its own that scrolls."""
-    return f'<div class="wide-box" role="region" tabindex="0" aria-label="{escape(name)}">{html}</div>'
 
 
 def _cut_table(found: Mapping[str, LengthStatistics], titles: Mapping[str, str], limit: int, say: Say) -> str:
@@ -81,7 +76,7 @@ def _cut_table(found: Mapping[str, LengthStatistics], titles: Mapping[str, str],
         for name, measured in found.items()
     ]
     heads = [say("stories_cut_at"), say("stories_at_limit", limit=limit), *(str(at) for at in LIMITS)]
-    return panels.table(heads, rows).replace('class="figures"', 'class="figures cuts"', 1)
+    return panels.table(heads, rows, "figures cuts")
 
 
 def _length_table(found: CorpusStatistics, titles: Mapping[str, str], say: Say) -> str:
@@ -99,7 +94,7 @@ def _length_table(found: CorpusStatistics, titles: Mapping[str, str], say: Say) 
     ]
     heads = ("stories_tokens_a_story", "stories_minimum", "stories_mean", "stories_median")
     more = ("stories_most", "stories_maximum", "stories_a_word")
-    return panels.table([say(key) for key in heads + more], rows)
+    return panels.table([say(key) for key in heads + more], rows, "figures lengths")
 
 
 def histograms(found: Mapping[str, LengthStatistics], titles: Mapping[str, str], limit: int, say: Say) -> str:

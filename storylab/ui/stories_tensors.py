@@ -8,7 +8,7 @@ from itertools import groupby
 
 from storylab.inspection.cells import Cell, Framed, Grid, Look
 from storylab.inspection.vocabularies import Piece, visible
-from storylab.ui.stories_figures import region
+from storylab.ui import panels
 from storylab.ui.texts import Say
 
 FRAMINGS = {
@@ -119,7 +119,7 @@ def _group(grids: Sequence[Grid], batch: Framed, say: Say) -> str:
         f'<table class="tensor" data-roving><thead><tr><th scope="row">{escape(say("stories_positions"))}</th>'
         f"{head}</tr></thead>{body}</table>"
     )
-    return f'<p class="shape"><code>{escape(shapes)}</code></p>{region(table, shapes)}'
+    return f'<p class="shape"><code>{escape(shapes)}</code></p>{panels.region(shapes, table)}'
 
 
 def _example(number: int, grids: Sequence[Grid], batch: Framed, say: Say) -> str:

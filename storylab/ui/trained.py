@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 from storylab.storytellers import describe
@@ -72,8 +71,3 @@ def duration(seconds: float, say: Say) -> str:
         return say("training_seconds", seconds=seconds)
     hours, minutes = divmod(round(seconds / 60), 60)
     return say("training_hours", hours=hours, minutes=minutes) if hours else say("training_minutes", minutes=minutes)
-
-
-def region(label: str, inside: str) -> str:
-    """A box that wide things scroll in."""
-    return f'<div class="scrolls" role="region" tabindex="0" aria-label="{escape(label)}">{inside}</div>'

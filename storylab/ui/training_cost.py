@@ -12,7 +12,7 @@ from storylab.training.base import checkpoint_hashes
 from storylab.training.history import Training
 from storylab.ui import cards, panels
 from storylab.ui.texts import Say
-from storylab.ui.trained import Trained, duration, region
+from storylab.ui.trained import Trained, duration
 
 MOST_SAMPLES = 12
 """Stories of one training that are shown; of more, some are left out evenly."""
@@ -53,7 +53,7 @@ def cost_table(known: Sequence[Trained], unsound: dict[str, str], say: Say) -> s
         cells = "".join(f"<td>{escape(shown[key])}{below.get(key, '')}</td>" for key in COLUMNS)
         body += f'<tr style="--edge: {one.colour}"><th scope="row">{escape(one.title)}</th>{cells}</tr>'
     head = f'<thead><tr><th scope="col">{escape(say("training_storyteller"))}</th>{heads}</tr></thead>'
-    table = region(say("training_cost"), f'<table class="figures cost">{head}<tbody>{body}</tbody></table>')
+    table = panels.region(say("training_cost"), f'<table class="figures cost">{head}<tbody>{body}</tbody></table>')
     return table + "".join(panels.quiet(remark) for remark in _remarks(known, say)) + _unsound(unsound)
 
 

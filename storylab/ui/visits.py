@@ -22,7 +22,7 @@ OWN_NAME = "yours"
 MOST_OWN = 8
 """Visitors whose own storyteller is kept; of more, the oldest is given up."""
 MOST_VISITORS = 1000
-"""Visitors remembered; of more, those who came first are forgotten."""
+"""Visitors remembered; of more, those who have been idle longest are forgotten."""
 MOST_TELLINGS = 50
 """Tellings of a visitor that are remembered, the newest first."""
 
@@ -46,6 +46,8 @@ class Run:
     """Whether something newer has its card by now; it then shows nothing more."""
     telling: Telling | None = None
     """What was told, once it has ended."""
+    log_probability: float | None = None
+    """That of its tokens under the model, summed, natural logarithm; None before it has ended."""
 
     def __post_init__(self) -> None:
         self.place = self.place or self.name
@@ -114,10 +116,10 @@ class Visits:
 
     # What was told
 
-    def note(self, visitor: str, run: Run, telling: Telling) -> None:
-        """Note what came of a run."""
+    def note(self, visitor: str, run: Run, telling: Telling, log_probability: float | None = None) -> None:
+        """Note what came of a run; `log_probability` is that of its tokens."""
         with self._guard:
-            run.telling = telling
+            run.telling, run.log_probability = telling, log_probability
             if telling.story and (visit := self._visits.get(visitor)):
                 visit.history = [telling, *visit.history][:MOST_TELLINGS]
 

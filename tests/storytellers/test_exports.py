@@ -29,6 +29,12 @@ def test_csv_has_a_row_a_telling_and_loses_no_character(tellings):
     assert json.loads(rows[0]["settings"]) == tellings[0].settings
 
 
+def test_a_text_is_no_formula_of_a_spreadsheet(tellings):
+    link = Telling.from_dict(tellings[0].to_dict() | {"opening": '=HYPERLINK("http://x")'})
+    (row,) = csv.DictReader(io.StringIO(to_csv([link])))
+    assert row["opening"] == "'" + link.opening
+
+
 def test_markdown_shows_what_was_written_as_it_was_written(tellings):
     page = to_markdown(tellings)
     assert page.count("## seq2seq") == 2

@@ -206,3 +206,13 @@ def test_the_command_lists_costs_curves_and_differences(root, capsys):
 def test_a_damaged_checkpoint_still_has_its_course(root, tmp_path):
     shutil.copytree(root / "checkpoints" / "seq2seq", tmp_path / "cut", ignore=shutil.ignore_patterns("*.safetensors"))
     assert read_training(tmp_path / "cut").points == read_training(root / "checkpoints" / "seq2seq").points
+
+
+def test_the_best_perplexity_is_that_of_the_last_stage(folder):
+    first = line(10, seconds=5.0, validation_loss=1.0, perplexity_per_word=20.0)  # of another shape, say
+    second = line(5, seconds=2.0, validation_loss=2.0, perplexity_per_word=70.0)
+    (folder / "log.jsonl").write_text(
+        first + second + line(10, seconds=4.0, validation_loss=1.9, perplexity_per_word=60.0)
+    )
+    training = read_training(folder)
+    assert training.stages == 2 and training.best_perplexity == 60.0

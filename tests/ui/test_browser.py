@@ -27,6 +27,7 @@ def card(page: Page, name: str) -> Locator:
 
 
 def wait_until_told(page: Page) -> None:
+    expect(page.locator(".card.told, .card.failed").first).to_be_visible()
     expect(page.locator(".card.idle, .card.waiting, .card.telling")).to_have_count(0)
 
 

@@ -90,6 +90,19 @@ def test_the_history_outlives_the_page_and_exports_are_files(open_page):
     expect(page.locator(".history")).to_have_count(0)
 
 
+def test_two_pages_of_one_browser_share_the_history(open_page):
+    page = open_page(opening=DOG, models="seq2seq", seed="5", run="1")
+    wait_until_told(page, 1)
+    other = page.context.new_page()
+    other.goto(page.url.replace("seed=5", "seed=6"))
+    wait_until_told(other, 1)
+    page.locator("#compare-run").click()
+    expect(page.locator(".card.told")).to_have_count(1)
+    other.goto(page.url.partition("?")[0])
+    other.get_by_role("button", name="History").click()
+    expect(other.locator(".history li")).to_have_count(3)  # the first page told its story twice
+
+
 def test_a_card_leads_to_the_tokens_of_its_story(open_page):
     page = open_page(opening=DOG, models="seq2seq", seed="5", run="1")
     wait_until_told(page, 1)
@@ -97,6 +110,17 @@ def test_a_card_leads_to_the_tokens_of_its_story(open_page):
     page.get_by_role("button", name="Tokens", exact=True).click()
     expect(page.get_by_role("tab", name="Tokens")).to_have_attribute("aria-selected", "true")
     expect(page.locator(".reading").first).to_contain_text(last.split()[-1].rstrip("."))
+
+
+def test_the_address_is_that_of_the_tab_that_is_shown(open_page):
+    page = open_page(opening=DOG, models="seq2seq", seed="5", run="1")
+    wait_until_told(page, 1)
+    page.wait_for_url("**tab=compare**")
+    shown = page.url
+    page.get_by_role("tab", name="Stories").click()
+    page.wait_for_url("**tab=stories")
+    page.get_by_role("tab", name="Compare").click()
+    page.wait_for_url(shown)
 
 
 def test_a_closed_page_frees_the_processor(open_page, server):

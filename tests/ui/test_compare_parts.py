@@ -15,7 +15,7 @@ from storylab.ui.links import read_link, write_query, write_settings
 from storylab.ui.several import PLACES, Several
 from storylab.ui.slot import Cards
 from storylab.ui.texts import Say
-from storylab.ui.visits import Run, Visits
+from storylab.ui.visits import OWN_NAME, Run, Visits
 
 ROW = {"name": "seq2seq", "title": "A teller", "kind": "seq2seq", "parameters": 12_345_678}
 ME = SimpleNamespace(session_hash="me", headers={}, query_params={})
@@ -63,6 +63,14 @@ def test_what_is_no_good_of_seeds_and_luck_is_left_out_with_a_message(query):
     assert link.seeds is None and link.luck is None and len(link.problems) == 1
 
 
+def test_a_link_leaves_out_the_storyteller_that_nobody_else_has():
+    query = dict(parse_qsl(write_query("compare", opening=DOG, models=f"seq2seq,{OWN_NAME}")))
+    assert query["models"] == "seq2seq" and query["run"] == "1"
+    assert dict(parse_qsl(write_query("compare", opening=DOG, models=OWN_NAME))) == {"tab": "compare", "opening": DOG}
+    mine = Telling.from_dict(load("seq2seq").tell(DOG, seed=1).to_dict() | {"model": OWN_NAME})
+    assert "href" not in listed([mine], SAY)
+
+
 def test_luck_of_ones_own_is_another_for_each_and_the_same_each_time():
     seeds = [own_seed(2**32 - 1, name) for name in ("encoder", "seq2seq", "gpt2-mini")]
     assert len(set(seeds)) == 3 and all(0 <= seed < 2**32 for seed in seeds)
@@ -71,8 +79,10 @@ def test_luck_of_ones_own_is_another_for_each_and_the_same_each_time():
 
 def test_a_browsers_history_is_read_as_far_as_it_is_one(told):
     data = json.loads(json.dumps(told[0].to_dict()))
-    assert read_history([data, {"model": "x"}, 7, data]) == [told[0], told[0]]
-    assert read_history("nonsense") == [] == read_history([data | {"text": "word " * 50_000}])
+    assert read_history(json.dumps([data, {"model": "x"}, 7, data])) == [told[0], told[0]]
+    for wrong in ({"text": "word " * 5_000}, {"seed": -1}, {"settings": {"heat": 1}}, {"opening": ""}):
+        assert read_history(json.dumps([data | wrong])) == []
+    assert read_history("nonsense") == [] == read_history("{}") == read_history("[" * 100_000)
 
 
 def test_a_line_of_the_history_leads_to_the_same_story(told):
@@ -103,7 +113,7 @@ def test_several_seeds_are_told_each_as_it_is_alone(several, told):
     *_, (html, history) = several._tell(ME)
     for telling in told:
         assert all(sentence.replace("'", "&#x27;") in html for sentence in telling.story)
-    assert {telling["seed"] for telling in history} == {1, 2}
+    assert {telling["seed"] for telling in json.loads(history)} == {1, 2}
 
 
 def test_stop_ends_all_seeds(several):
@@ -121,5 +131,7 @@ def test_one_of_several_is_told_anew_beside_the_others(several):
     several._ask_again(ME, gr.EventData(None, {"place": PLACES[1]}))
     seeds = [run.seed for run in several.visits.runs("me").values()]
     assert seeds[0] == 1 and seeds[1] != 2
+    list(several._tell(ME))
+    assert [telling.seed for telling in several.visits.history("me")].count(1) == 1  # it was not told again
     with pytest.raises(gr.Error):
         several._ask_again(ME, gr.EventData(None, {"place": "nowhere"}))

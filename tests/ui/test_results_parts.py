@@ -92,7 +92,7 @@ def test_whiskers_show_every_teller_that_has_the_metric(record, metric):
 
 
 def test_the_heat_map_has_every_reader_and_writer(record):
-    spec = charts.heat_map(record["cross_reading"]).to_dict()
+    spec = charts.heat_map(record["cross_reading"], Say()).to_dict()
     shown = {(row["reader"], row["writer"]): row["value"] for row in spec["data"]["values"]}
     matrix = record["cross_reading"]
     assert shown == {(reader, writer): f["value"] for reader, row in matrix.items() for writer, f in row.items()}

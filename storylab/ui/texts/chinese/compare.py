@@ -1,7 +1,7 @@
 """The Compare tab: the opening, the storytellers, the settings, the cards, in Chinese."""
 
 TEXTS = {
-    "compare_intro": "每个讲述者都从同一个第一句、用同样的随机数接着写。看看它们有何不同，固定一个故事和别的比较，也可以看看它们的内部。",
+    "compare_intro": "每个讲述者都从同一句开头、用同一个种子接着写。看看它们有何不同，固定一个故事和别的比较，也可以看看它们的内部。",
     "compare_try": "来个惊喜",
     # The opening
     "opening": "第一句",
@@ -81,7 +81,7 @@ TEXTS = {
     "sentences": "句数",
     "max_new_tokens": "词元上限",
     "help_strategy": "怎样选词元：greedy（取最可能的）、beam（束搜索找到的整体最可能的文本）或 sample（按概率随机抽取）。",
-    "help_temperature": "抽取前用它去除 logits，0.05 到 5：小于 1 时可能的更可能，大于 1 时彼此更接近。",
+    "help_temperature": "抽取前 logits 除以它，0.05 到 5：小于 1 时可能的更可能，大于 1 时彼此更接近。",
     "help_top_k": "只留下最可能的多少个词元，0 到 1000；0 表示全部保留。",
     "help_top_p": "留下的词元合计须达到的概率（核采样，Holtzman 等 2020），大于 0，至多 1；1 表示全部保留。",
     "help_min_p": "留下的词元的最小概率，以最可能词元概率的份额计（Nguyen 等 2024），0 到 1；0 表示全部保留，1 只留最可能的。",

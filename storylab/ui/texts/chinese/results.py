@@ -1,7 +1,7 @@
 """The Results tab, in Chinese."""
 
 TEXTS = {
-    "results_intro": "每个讲述者都从同一批人写的故事接着讲，这里是成绩，以及纯属偶然的程度。可以排序、两两比较、看谁让谁意外、用你自己的故事来测，或者投票。",
+    "results_intro": "每个讲述者都接着同一批真人写的故事往下讲，这里是它们的成绩，以及纯靠偶然能得到的成绩。可以排序、两两比较、看谁让谁意外、用你自己的故事来测，或者投票。",
     "results_try": "给两个故事投票",
     # The results
     "leaderboard": "它们有多好？",
@@ -14,10 +14,12 @@ TEXTS = {
     "metric_opening_carried_on": "延续开头",
     "metric_stories_per_second": "每秒故事数",
     "differences": "两者之差超出偶然吗？",
-    "differences_about": "差值及其 95% 区间，以及在谁讲了哪个故事无关紧要时出现这么大差值的概率，已按比较的对数校正。",
+    "differences_about": "差值及其 95% 区间，以及在谁讲了哪个故事无关紧要时出现这么大差值的概率，已按比较的对子数目校正。",
     "one": "一个",
     "other": "另一个",
     "difference": "差值",
+    "wrote": "写",
+    "reads": "读",
     "cross_reading": "谁让谁意外？",
     "cross_reading_about": "行里的读者读列里的作者所写故事的每词困惑度。颜色越深，越意外。",
     "samples": "它们讲些什么",
@@ -50,7 +52,7 @@ TEXTS = {
     "vote_tie": "一样好",
     "vote_none": "还没有人投票。",
     "vote_strength": "实力（对数优势）",
-    "vote_share": "入选",
+    "vote_share": "被选比例",
     "vote_votes": "票数",
     "storyteller": "讲述者",
     "problem_two": "这需要两个就绪的讲述者。",

@@ -61,7 +61,7 @@ TEXTS = {
     "stories_no_tokenizer": "这里没有分词器：文件夹 checkpoints/ 缺失或损坏。",
     "stories_id": "编号 {id}",
     "stories_word_id": "词没有编号",
-    "stories_framing": "取样方式",
+    "stories_framing": "构造方式",
     "stories_framing_info": "故事怎样变成训练样本",
     "stories_next_token": "a：下一个词元",
     "stories_next_token_about": "方式 a，用于编码器：取故事的随机前缀，以其后的一个词元为标签。较短的前缀要填充，掩码使填充不进入平均。",
@@ -69,7 +69,7 @@ TEXTS = {
     "stories_prompt_target_about": "方式 b，用于编码器-解码器：源是第一句加结束符。"
     "解码器在开始符之后读其余四句，在每个位置上学习下一个词元。",
     "stories_autoregressive": "c：自回归",
-    "stories_autoregressive_about": "方式 c，用于 GPT-2 一类的模型：一个序列，标签是右移一位的输入。这里第一句是给定的，所以它的标签被忽略。",
+    "stories_autoregressive_about": "方式 c，用于 GPT-2 一类的模型：一个序列，标签是左移一位的输入。这里第一句是给定的，所以它的标签被忽略。",
     "stories_packed": "c：打包",
     "stories_packed_about": "打包的方式 c：完整的故事并排放置，填充更少。每个故事的位置重新从零算起，"
     "掩码使故事看不到邻居；这里所有词元都要学习。",

@@ -1,7 +1,7 @@
 """The Compare tab: the opening, the storytellers, the settings, the cards, in English."""
 
 TEXTS = {
-    "compare_intro": "Each storyteller goes on from the same first sentence, on the same random numbers. "
+    "compare_intro": "Each storyteller goes on from the same first sentence, with the same seed. "
     "Read how they differ, pin a story to compare others with it, and look inside any of them.",
     "compare_try": "Surprise me",
     # The opening
@@ -48,7 +48,7 @@ TEXTS = {
     "seed_info": "The same seed and settings tell the same story again. Left empty, each telling draws one.",
     "new_seed": "New seed",
     "seeds": "Seeds at once",
-    "seeds_info": "More than one tells as many stories of one storyteller, with seeds that follow one another.",
+    "seeds_info": "More than one: the storyteller tells that many stories, with seeds that follow one another.",
     "luck": "Random numbers",
     "luck_info": "Storytellers that share a vocabulary draw the same numbers from the same seed: what "
     "differs then is the model, not the luck.",
@@ -111,7 +111,7 @@ TEXTS = {
     "look_hint": "See which tokens surprised the storyteller",
     "unpin": "Unpin",
     "unpin_hint": "Compare with it no longer",
-    "pinned": "Pinned: what others tell otherwise is marked.",
+    "pinned": "Pinned: what others tell differently is marked.",
     "with_seed": "seed {seed}",
     "differs_from_pinned": "{words} of {total} words differ from the pinned story.",
     "same_as_pinned": "Word for word the pinned story.",

@@ -1,9 +1,8 @@
 """The Results tab, in English."""
 
 TEXTS = {
-    "results_intro": "Every storyteller has told on from the same stories of people, and here is how it did, with what "
-    "chance alone would do. Sort, compare any two, read who finds whom surprising, measure them on your own stories, "
-    "or vote.",
+    "results_intro": "Every storyteller has continued the same human-written stories, and here is how it did beside "
+    "what chance alone would do. Sort, compare any two, see who surprises whom, measure them on your own stories, or vote.",
     "results_try": "Vote on two stories",
     # The results
     "leaderboard": "How good are they?",
@@ -16,6 +15,8 @@ TEXTS = {
     "one": "One",
     "other": "The other",
     "difference": "Difference",
+    "wrote": "wrote",
+    "reads": "reads",
     "cross_reading": "Who finds whom surprising?",
     "cross_reading_about": "Perplexity per word of the reader, in a row, on the stories of the writer, in a column. "
     "The darker, the more surprised.",
@@ -24,8 +25,8 @@ TEXTS = {
     "problem_same": "Choose two different storytellers.",
     # Run on your own file
     "own": "Run it on your own stories",
-    "own_about": "A CSV with the columns sentence1 to sentence5. The first {stories} stories are told on from, by up "
-    "to {storytellers} storytellers; the file may have {megabytes:.0f} MB, and is deleted afterwards.",
+    "own_about": "A CSV with the columns sentence1 to sentence5. The first {stories} stories are continued by up to "
+    "{storytellers} storytellers; the file may have {megabytes:.0f} MB, and is deleted afterwards.",
     "own_file": "Your CSV",
     "own_run": "Evaluate",
     "own_waits": "Waiting in line …",
@@ -41,7 +42,7 @@ TEXTS = {
     "vote": "Which story is better?",
     "vote_about": "Two storytellers go on from the same sentence; who they are is shown once you have picked.",
     "vote_ask": "Show me two stories",
-    "vote_telling": "Two storytellers are at it …",
+    "vote_telling": "Two storytellers are writing …",
     "vote_left": "The left one",
     "vote_right": "The right one",
     "vote_first": "The left one is better",
