@@ -50,6 +50,7 @@ def story_losses(
     storyteller: "Storyteller",
     stories: Sequence[Story],
     on_progress: Callable[[int], None] = lambda done: None,
+    at_once: int = TOKENS_A_BATCH,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each story's negative log-likelihood in nats, and its label tokens.
 
@@ -57,12 +58,13 @@ def story_losses(
         storyteller: Whose loss; computed in its own precision, summed in float64.
         stories: At least one.
         on_progress: Told after every batch how many examples of the framing it held.
+        at_once: Tokens, padding included, that one batch reads at most.
 
     Returns:
         Two arrays (stories,).
     """
     framing = storyteller.kind.scoring(encode_stories(stories, storyteller.tokenizer))
-    return label_losses(storyteller, framing, len(stories), on_progress)
+    return label_losses(storyteller, framing, len(stories), on_progress, at_once)
 
 
 @torch.inference_mode()
@@ -83,11 +85,12 @@ def label_losses(
     framing: Framing,
     stories: int,
     on_progress: Callable[[int], None] = lambda done: None,
+    at_once: int = TOKENS_A_BATCH,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What `story_losses` returns, of stories in a framing whose examples begin with the story's number."""
     nll, tokens = np.zeros(stories), np.zeros(stories, dtype=np.int64)
     longest = int(framing.lengths(framing.examples(0)).max()) + 1
-    for some in batches(framing, 0, size=max(1, TOKENS_A_BATCH // longest), seed=0):
+    for some in batches(framing, 0, size=max(1, at_once // longest), seed=0):
         labels, logits = predictions(storyteller, framing, some)
         losses = F.cross_entropy(
             logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
@@ -102,15 +105,18 @@ def score(
     storyteller: "Storyteller",
     stories: Sequence[Story],
     on_progress: Callable[[int], None] = lambda done: None,
+    at_once: int = TOKENS_A_BATCH,
 ) -> Score:
     """Score a storyteller on stories.
+
+    `on_progress` and `at_once` are those of `story_losses`.
 
     Raises:
         StoryLabError: There are no stories, or one is too long for the model.
     """
     if not stories:
         raise StoryLabError("there are no stories to score")
-    nll, tokens = story_losses(storyteller, stories, on_progress)
+    nll, tokens = story_losses(storyteller, stories, on_progress, at_once)
     words = np.array([story.scored_words for story in stories])
     return Score(
         model=storyteller.name,

@@ -1,11 +1,9 @@
-"""What it is to know a story by heart: a story of five sentences, and how much of it a retelling has."""
+"""What it is to know a story by heart: how much of it a retelling has."""
 
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from storylab.decoding import split_sentences
-from storylab.errors import StoryLabError
-from storylab.stories import SENTENCES, Story
+from storylab.stories import Story
 
 MOST_CHARACTERS = 600
 """Length of a story that is learnt while one looks on."""
@@ -34,21 +32,6 @@ class Retelling:
     """Share of the story's words that the text has, 0 to 1."""
     exact: bool
     """Whether the text is the story's to the letter."""
-
-
-def check_story(text: str) -> Story:
-    """The story of a text that somebody typed.
-
-    Raises:
-        StoryLabError: The text is too long, or has not five sentences.
-    """
-    text = " ".join(text.split())
-    if len(text) > MOST_CHARACTERS:
-        raise StoryLabError(f"the story has {len(text)} characters, at most {MOST_CHARACTERS} are learnt")
-    sentences = split_sentences(text)
-    if len(sentences) != SENTENCES:
-        raise StoryLabError(f"the story has {len(sentences)} sentences, {SENTENCES} are needed")
-    return Story(tuple(sentences))
 
 
 def compare(story: Story, text: str, step: int, seconds: float, loss: float) -> Retelling:

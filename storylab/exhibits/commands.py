@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storylab.decoding import check_opening, check_seed
-from storylab.exhibits.by_heart import MOST_SECONDS, RATE, Retelling, check_story
+from storylab.exhibits.by_heart import MOST_CHARACTERS, MOST_SECONDS, RATE, Retelling
 from storylab.exhibits.openings import KITE
 from storylab.exhibits.own import RECIPES, read_own
+from storylab.inspection.corpus import typed_story
 from storylab.shell import Arguments, add_json, print_json
 from storylab.storytellers import load
 from storylab.storytellers.sources import PROJECT
@@ -40,7 +41,7 @@ def _overfit(options: Arguments) -> None:
     from storylab.training.processors import use_one_processor
 
     use_one_processor()  # a model so small gains nothing from a second
-    story, seed = check_story(options.story), check_seed(options.seed)
+    story, seed = typed_story(options.story, MOST_CHARACTERS), check_seed(options.seed)
     heard: list[Retelling] = []
 
     def hear(retelling: Retelling) -> None:

@@ -15,9 +15,7 @@ from storylab.errors import StoryLabError
 from storylab.exhibits.parts import Doing, Figure, Guess, Loss, Part, Shown, Side
 from storylab.framing import IGNORED, Framing
 from storylab.inspection.next_token import next_token
-from storylab.stories import Story, read_stories
 from storylab.storytellers import Piece, describe
-from storylab.storytellers.catalog import PROJECT
 from storylab.storytellers.registry import LOADING
 from storylab.storytellers.storyteller import Storyteller
 from storylab.training.build import build_model
@@ -27,14 +25,10 @@ from storylab.training.processors import use_one_processor
 from storylab.training.recipe import Recipe
 from storylab.training.run import prepare_accelerator
 from storylab.training.state import Progress
+from storylab.training.turn import Stopped, turn
 
 LIKELIEST = 5
 """Tokens that a guess names."""
-
-
-def small_corpus(stories: int) -> list[Story]:
-    """The first stories of those that were written for the project."""
-    return read_stories(PROJECT / "train" / "tiny.csv", limit=stories)
 
 
 def nearest(names: Sequence[str]) -> str:
@@ -66,7 +60,8 @@ def learn(
 ) -> Iterator[Part]:
     """Train a model by a recipe while one looks on.
 
-    The training runs in a thread; it ends with its step when `stop` is set or the iterator is closed.
+    The training runs in a thread, once no other training does; it ends with its step when `stop` is set or the
+    iterator is closed, which waits for nothing.
 
     Args:
         side: Whose curve it is.
@@ -84,22 +79,25 @@ def learn(
     """
     records: queue.Queue[Record | BaseException | None] = queue.Queue()
     left = threading.Event()
-    accelerator = prepare_accelerator(recipe, "cpu")
-    prepared, optimizers = accelerator.prepare(model), make_optimizers(model, recipe)
 
     def work() -> None:
         use_one_processor()
         done = lambda: stop.is_set() or left.is_set()  # noqa: E731
         try:
-            train(prepared, optimizers, recipe, framing, validation, accelerator, Progress(), [records.put], done)
+            with turn(done):
+                accelerator = prepare_accelerator(recipe, "cpu")
+                prepared, optimizers = accelerator.prepare(model), make_optimizers(model, recipe)
+                train(prepared, optimizers, recipe, framing, validation, accelerator, Progress(), [records.put], done)
+                accelerator.unwrap_model(prepared, keep_fp32_wrapper=False)  # `model` itself again
+        except Stopped:
+            pass
         except BaseException as error:  # belongs to who looks on
             records.put(error)
         finally:
             records.put(None)
 
-    thread = threading.Thread(target=work, name=f"exhibit-{recipe.name}", daemon=True)
     yield Doing("training", side)
-    thread.start()
+    threading.Thread(target=work, name=f"exhibit-{recipe.name}", daemon=True).start()
     try:
         while (record := records.get()) is not None:
             if isinstance(record, BaseException):
@@ -109,8 +107,7 @@ def learn(
                 yield Doing("training", side, record["step"], record["steps"])
     finally:
         left.set()
-        thread.join()
-    return accelerator.unwrap_model(prepared, keep_fp32_wrapper=False).eval().requires_grad_(False)
+    return model.eval().requires_grad_(False)
 
 
 def tell(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from storylab.exhibits.live import learn, nearest, new_model, small_corpus, tell
+from storylab.exhibits.live import learn, nearest, new_model, tell
 from storylab.exhibits.openings import PARK
 from storylab.exhibits.parts import Part
+from storylab.inspection.corpus import small_corpus
 from storylab.storytellers import load
 from storylab.storytellers.kinds import CausalKind
 from storylab.storytellers.sources import PROJECT
@@ -18,14 +19,18 @@ from storylab.training.recipe import read_recipe
 STORIES = 64
 SHORT = (
     "batch_size=8",
-    "epochs=3",
+    "epochs=2",
     'optimizer="adamw"',
     "learning_rate=1e-3",
+    "weight_decay=0.02",
     "warmup=4",
     'freeze="the first 3 layers"',
+    f"limit={STORIES}",
     "log_every=2",
     "evaluate_every=10000",
     "save_every=10000",
+    "patience=0",
+    'keep="last"',
 )
 """What is changed of the named recipes, so that they end in seconds and differ in their labels alone."""
 GREEDY = {"strategy": "greedy"}
@@ -34,7 +39,7 @@ GREEDY = {"strategy": "greedy"}
 def misaligned(stop: threading.Event) -> Iterator[Part]:
     """The same base fine-tuned on the same stories by the two recipes of the report's first method."""
     base = load(nearest(["gpt2-mini"]))
-    stories = small_corpus(STORIES)
+    stories = small_corpus().stories[:STORIES]
     for side, name in (("failure", "gpt2-mini-prompt-misaligned"), ("repair", "gpt2-mini-prompt")):
         recipe = read_recipe(PROJECT / "train" / f"{name}.toml", SHORT)
         model = new_model(recipe, base.tokenizer, base.folder)

@@ -4,19 +4,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from storylab.decoding import Settings
+from storylab.decoding import Settings, split_sentences
+from storylab.errors import StoryLabError
 from storylab.exhibits.by_heart import MOST_SECONDS, RATE, Retelling, compare
+from storylab.exhibits.live import new_model
 from storylab.framing import PromptTarget, encode_stories
 from storylab.models import Seq2SeqStoryteller
 from storylab.stories import Story
 from storylab.storytellers.kinds import Seq2SeqKind
 from storylab.storytellers.storyteller import Storyteller
-from storylab.training.build import build_model
 from storylab.training.loop import Record, train
 from storylab.training.optimizers import make_optimizers
 from storylab.training.recipe import Recipe
 from storylab.training.run import prepare_accelerator
 from storylab.training.state import Progress
+from storylab.training.turn import Stopped, turn
 
 RECIPE = Recipe(
     name="overfit",
@@ -67,7 +69,7 @@ def overfit(
         story: The story.
         tokenizer: Gives the model its vocabulary.
         on_loss: Told the step and the mean loss of the last few steps, in nats a token.
-        should_stop: Asked after every step; True ends training early.
+        should_stop: Asked before training and after every step; True ends it early.
         seed: Seed of the weights.
 
     Raises:
@@ -75,7 +77,7 @@ def overfit(
     """
     pupil = _Pupil(story, tokenizer, replace(RECIPE, seed=seed))
     learnt = lambda: bool(pupil.losses) and pupil.losses[-1][1] < LEARNT  # noqa: E731
-    return pupil.train(on_loss, lambda: should_stop() or learnt())
+    return pupil.train(on_loss, lambda: should_stop() or learnt(), should_stop)
 
 
 def overfit_aloud(
@@ -94,7 +96,7 @@ def overfit_aloud(
         story: The story.
         tokenizer: Gives the model its vocabulary.
         on_retelling: Given every retelling; the last one comes from the weights that are returned.
-        should_stop: Asked after every step and every token of a retelling; True ends training early.
+        should_stop: Asked before training and after every step and every token of a retelling; True ends it early.
         learning_rate: Peak of AdamW; Muon's is twice that, as in `RECIPE`.
         seconds: What it may take at most.
         seed: Seed of the weights.
@@ -104,8 +106,7 @@ def overfit_aloud(
     """
     rates = {"learning_rate": learning_rate, "matrix_learning_rate": 2 * learning_rate}
     pupil = _Pupil(story, tokenizer, replace(RECIPE, epochs=float(MOST_STEPS), seed=seed, **rates))
-    started = time.perf_counter()
-    over = lambda: should_stop() or time.perf_counter() - started > seconds  # noqa: E731
+    over = lambda: should_stop() or pupil.seconds > seconds  # noqa: E731
     told: tuple[int, str] = (0, "")
 
     def is_done() -> bool:
@@ -118,9 +119,9 @@ def overfit_aloud(
 
     def note(step: int, loss: float) -> None:
         if told[0] == step:
-            on_retelling(compare(story, told[1], step, time.perf_counter() - started, loss))
+            on_retelling(compare(story, told[1], step, pupil.seconds, loss))
 
-    return pupil.train(note, is_done)
+    return pupil.train(note, is_done, should_stop)
 
 
 class _Pupil:
@@ -128,25 +129,42 @@ class _Pupil:
 
     def __init__(self, story: Story, tokenizer, recipe: Recipe):
         self.story, self.recipe = story, recipe
-        self.model: Seq2SeqStoryteller = build_model(recipe, tokenizer)
+        self.model: Seq2SeqStoryteller = new_model(recipe, tokenizer)
         encoded = encode_stories([story], tokenizer)
         self.framing = PromptTarget(encoded, tokenizer, self.model.config.max_position_embeddings)
         self.storyteller = Storyteller("overfit", RECIPE.title, Seq2SeqKind(self.model, tokenizer))
         # A few tokens more than the story has: enough to see that it goes on where it should end.
         self.aloud = Settings(strategy="greedy", sentences=10, max_new_tokens=len(encoded[0].continuation) + 8)
+        told = len(split_sentences(story.continuation))
+        if told > self.aloud.sentences:
+            raise StoryLabError(f"{told} sentences follow the opening, at most {self.aloud.sentences} are retold")
         self.losses: list[tuple[int, float]] = []
-        self.progress = Progress()
+        self.progress, self.began = Progress(), time.perf_counter()
 
-    def train(self, on_loss: Callable[[int, float], None], should_stop: Callable[[], bool]) -> Overfitted:
+    @property
+    def seconds(self) -> float:
+        """Since training began."""
+        return time.perf_counter() - self.began
+
+    def train(
+        self, on_loss: Callable[[int, float], None], is_done: Callable[[], bool], should_stop: Callable[[], bool]
+    ) -> Overfitted:
+        """Train until it is done; not at all where it should stop before its turn comes."""
+
         def note(record: Record) -> None:
             if "loss" in record:
                 self.losses.append((record["step"], record["loss"]))
                 on_loss(*self.losses[-1])
 
-        model, recipe, framing, started = self.model, self.recipe, self.framing, time.perf_counter()
-        optimizers, accelerator = make_optimizers(model, recipe), prepare_accelerator(recipe, "cpu")
-        train(model, optimizers, recipe, framing, framing, accelerator, self.progress, [note], should_stop)
-        seconds = time.perf_counter() - started
+        model, recipe, framing = self.model, self.recipe, self.framing
+        try:
+            with turn(should_stop):
+                self.began = time.perf_counter()
+                optimizers, accelerator = make_optimizers(model, recipe), prepare_accelerator(recipe, "cpu")
+                train(model, optimizers, recipe, framing, framing, accelerator, self.progress, [note], is_done)
+        except Stopped:
+            pass
+        seconds = self.seconds
         model.eval().requires_grad_(False)
         return Overfitted(self.storyteller, self.losses, self.progress.step, seconds)
 

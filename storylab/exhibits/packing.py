@@ -9,10 +9,11 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
-from storylab.exhibits.live import nearest, small_corpus, tell
+from storylab.exhibits.live import nearest, tell
 from storylab.exhibits.openings import PARK
 from storylab.exhibits.parts import Doing, Figure, Part
 from storylab.framing import IGNORED, Framing, Packed, encode_stories
+from storylab.inspection.corpus import small_corpus
 from storylab.storytellers import load
 from storylab.storytellers.storyteller import Storyteller
 
@@ -54,7 +55,7 @@ def packing(stop: threading.Event) -> Iterator[Part]:
     """What packs lose and mix up, measured with the fine-tuned storyteller; and how it tells, by beams and sampled."""
     name = nearest(["gpt2-mini-finetuned", "gpt2-finetuned", "smollm2-finetuned"])
     storyteller = load(name)
-    beams = {"strategy": "beam", "num_beams": 5, "max_new_tokens": 80}
+    beams = {"strategy": "beam", "num_beams": 5}
     yield from tell("failure", "beam", f"{name}, beam search", storyteller, PARK, beams, 0, stop)
     for seed in (1, 2, 3):
         yield from tell("repair", "sampled", f"{name}, seed {seed}", storyteller, PARK, {}, seed, stop)
@@ -63,23 +64,36 @@ def packing(stop: threading.Event) -> Iterator[Part]:
 
 
 def measure_packs(storyteller: Storyteller) -> Iterator[Part]:
-    """Stories dropped, labels that are predicted with another story in sight, and the loss, in both kinds of packs."""
+    """Stories dropped, tokens that are predicted with another story in sight, and the loss, in both kinds of packs."""
     tokenizer, positions = storyteller.tokenizer, storyteller.kind.positions
-    stories = encode_stories(small_corpus(STORIES), tokenizer)
+    stories = encode_stories(small_corpus().stories[:STORIES], tokenizer)
     length = min(PACK, positions)
     joined = JoinedPacks(stories, tokenizer, positions, length)
+    packed = Packed(stories, tokenizer, positions, length)
     kept = [story for number, story in enumerate(stories) if number not in joined.dropped]
     apart = Packed(kept, tokenizer, positions, length)  # the same stories, so that losses can be compared
-    mixed = sum(len(joined.pieces[piece][0]) for pack in joined.packs for piece in pack[1:])
-    labels = sum(len(inputs) for inputs, _ in apart.pieces)
-    for side, framing, dropped, seen in (
-        ("failure", joined, len(joined.dropped), mixed / labels),
-        ("repair", apart, 0, 0.0),
-    ):
-        yield Figure("dropped", "stories dropped", side, dropped / STORIES, "share")
-        yield Figure("mixed", "tokens that another story is in sight of", side, seen, "share")
+    for side, whole, framing in (("failure", joined, joined), ("repair", packed, apart)):
+        yield Figure("dropped", "stories dropped", side, dropped_share(whole), "share")
+        yield Figure("mixed", "tokens that another story is in sight of", side, mixed_share(whole), "share")
         yield Doing("reading", side)
         yield Figure("pack_loss", "loss of the same storyteller", side, mean_loss(storyteller, framing), "nats")
+
+
+def dropped_share(framing: Packed) -> float:
+    """The share of stories, or of the pieces of long ones, that are in no pack."""
+    return 1 - len({piece for pack in framing.packs for piece in pack}) / len(framing.pieces)
+
+
+def mixed_share(framing: Packed) -> float:
+    """The share of tokens in packs whose mask lets them look at another story; without a mask they look back at all."""
+    mixed = tokens = 0
+    for pack, example in zip(framing.packs, framing.examples(0), strict=True):
+        owner = np.repeat(pack, [len(framing.pieces[piece][0]) for piece in pack])  # (length,)
+        mask = framing.collate(example[None]).get("attention_mask")  # (1, 1, length, length)
+        sight = np.tri(len(owner), dtype=bool) if mask is None else mask[0, 0].numpy().astype(bool)
+        mixed += int((sight & (owner[:, None] != owner)).any(axis=1).sum())
+        tokens += len(owner)
+    return mixed / tokens
 
 
 def mean_loss(storyteller: Storyteller, framing: Framing) -> float:

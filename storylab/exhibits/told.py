@@ -18,12 +18,12 @@ def repetition(stop: threading.Event) -> Iterator[Part]:
     """A zero-shot storyteller by beam search, and three ways out."""
     name = nearest(["gpt2", "gpt2-mini", "smollm2"])
     storyteller = load(name)
-    beams = {"strategy": "beam", "num_beams": 5, "max_new_tokens": 80, "sentences": 10}
-    bound = beams | {"no_repeat_ngram_size": 3, "repetition_penalty": 1.2, "sentences": 4, "max_new_tokens": 120}
+    beams = {"strategy": "beam", "num_beams": 5}
+    bound = beams | {"no_repeat_ngram_size": 3, "repetition_penalty": 1.2}
     ways = (
         ("failure", "beam", "beam search", beams),
         ("repair", "sampled", "sampled", {}),
-        ("repair", "bound", "beam search, no run of 3 twice, repetition penalty 1.2", bound),
+        ("repair", "bound", "beam search, no three tokens in a row twice, repetition penalty 1.2", bound),
     )
     for side, key, label, settings in ways:
         yield from tell(side, key, f"{name}, {label}", storyteller, PARK, settings, 0, stop)

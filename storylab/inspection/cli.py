@@ -2,7 +2,10 @@
 
 import argparse
 import math
+from dataclasses import asdict
 
+from storylab.decoding import check_seed
+from storylab.errors import StoryLabError
 from storylab.inspection.stories_cli import add_commands as add_stories_commands
 from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings
 from storylab.storytellers import load
@@ -27,6 +30,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     following = commands.add_parser("next", help="the next token's distribution before and after each setting")
     _add_text(following)
     add_settings(following)
+    draw = "also draw the token, with the random numbers that a telling of the seed has in this place"
+    following.add_argument("--draw", action="store_true", help=draw)
+    following.add_argument("--seed", type=int, help="for --draw: 0 to 4294967295 (default: drawn, and reported)")
     following.set_defaults(command=_next)
 
     strategies = commands.add_parser("strategies", help="one opening and one seed, told by many strategies")
@@ -58,10 +64,13 @@ def _tokens(options: Arguments) -> None:
     reading = read_text(load(options.model, device=options.device, dtype=options.dtype), options.opening, options.text)
     if options.json:
         return print_json(reading.to_dict())
-    print(f"{'at':>4}  {'token':<16}{'probability':>12}{'bits':>7}{'rank':>7}{'entropy':>9}  likeliest")
+    print(
+        f"{'at':>4}  {'token':<16}{'probability':>12}{'surprise, bits':>16}{'rank':>7}{'entropy, bits':>15}  likeliest"
+    )
     for place, token in enumerate(reading.tokens):
         likeliest = ", ".join(f"{other.text!r} {other.probability:.2f}" for other in token.alternatives[:3])
-        measures = f"{math.exp(token.log_probability):>12.4f}{token.surprise:>7.2f}{token.rank:>7}{token.entropy:>9.2f}"
+        probability = math.exp(token.log_probability)
+        measures = f"{probability:>12.4f}{token.surprise:>16.2f}{token.rank:>7}{token.entropy:>15.2f}"
         print(f"{place:>4}  {token.text or token.piece!r:<16}{measures}  {likeliest}")
     if reading.perplexity_per_word is not None:
         print(f"perplexity per word: {reading.perplexity_per_word:.4g} ({reading.words} words, the end among them)")
@@ -81,16 +90,22 @@ def _branch(options: Arguments) -> None:
 
 
 def _next(options: Arguments) -> None:
-    from storylab.inspection.next_token import next_token
+    from storylab.inspection.next_token import draw_next, next_token
 
-    settings = read_settings(options)
+    if options.seed is not None and not options.draw:
+        raise StoryLabError("--seed is for --draw")
+    settings, seed = read_settings(options), check_seed(options.seed)
     storyteller = load(options.model, device=options.device, dtype=options.dtype)
     stages = next_token(storyteller, options.opening, options.text, settings)
+    drawn = draw_next(storyteller, options.opening, options.text, settings, seed) if options.draw else None
     if options.json:
-        return print_json([stage.to_dict() for stage in stages])
+        data = [stage.to_dict() for stage in stages]
+        return print_json({"stages": data, "drawn": asdict(drawn), "seed": seed} if drawn else data)
     for stage in stages:
         named = ", ".join(f"{other.text!r} {other.probability:.3f}" for other in stage.shown)
-        print(f"{stage.name}: {stage.kept} tokens, entropy {stage.entropy:.2f}: {named}")
+        print(f"{stage.name}: {stage.kept} tokens, entropy {stage.entropy:.2f} bits: {named}")
+    if drawn:
+        print(f"drawn with seed {seed}: {drawn.text!r} {drawn.probability:.3f}")
 
 
 def _strategies(options: Arguments) -> None:

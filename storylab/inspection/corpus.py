@@ -147,14 +147,18 @@ def measure(corpus: Corpus, vocabularies: Sequence[Vocabulary]) -> CorpusStatist
     return corpus_statistics(corpus.stories, {vocabulary.name: vocabulary.encode for vocabulary in vocabularies})
 
 
-def typed_story(text: str) -> Story:
+def typed_story(text: str, most: int = MOST_CHARACTERS) -> Story:
     """The story in a text of five lines, or else of five sentences.
+
+    Args:
+        text: What somebody typed.
+        most: The characters that it may have.
 
     Raises:
         StoryLabError: There are fewer or more than five, or what is there is no text, or too long.
     """
-    if len(text) > MOST_CHARACTERS:
-        raise StoryLabError(f"the story has {len(text):,} characters, at most {MOST_CHARACTERS:,} are read")
+    if len(text) > most:
+        raise StoryLabError(f"the story has {len(text):,} characters, at most {most:,} are read")
     for character in text:
         if not character.isspace() and unicodedata.category(character) in ("Cc", "Cs"):  # control, surrogate
             raise StoryLabError(f"the story holds U+{ord(character):04X}, which is not a character of a text")

@@ -21,7 +21,7 @@ from storylab.decoding.sampling import RandomStream, TokenChooser, named_process
 from storylab.errors import StoryLabError
 from storylab.evaluation.score import predictions
 from storylab.framing import IGNORED
-from storylab.inspection.tokens import Alternative, read_ids
+from storylab.inspection.tokens import Alternative, entropy, read_ids
 from storylab.tokenizers import Speller, encode, piece_text
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Stage:
     kept: int
     """Tokens that may still be chosen."""
     entropy: float
-    """In nats."""
+    """In bits: 0 where one token is certain."""
     shown: tuple[Alternative, ...]
     """The same tokens in every stage: the likeliest, by the larger of their first and last probability."""
 
@@ -108,6 +108,8 @@ def next_token(
 ) -> list[Stage]:
     """What a storyteller would say next, before and after each setting that changes it.
 
+    Where a setting leaves no token at all, the model's own distribution stands, as in a telling.
+
     Args:
         storyteller: Who tells.
         opening: The first sentence, 1 to 300 characters.
@@ -125,9 +127,10 @@ def next_token(
     for name, processor in named_processors(settings, storyteller.mute).items():
         scores = processor(expected.context, scores.clone())
         if name != "mute":  # no setting of anybody's
-            steps[name] = scores
+            steps[name] = scores if scores.isfinite().any() else expected.logits[None]
     if settings.strategy == "greedy":
-        steps["greedy"] = torch.full_like(scores, -torch.inf).scatter(1, scores.argmax(dim=1, keepdim=True), 0.0)
+        left = scores if scores.isfinite().any() else expected.logits[None]
+        steps["greedy"] = torch.full_like(left, -torch.inf).scatter(1, left.argmax(dim=1, keepdim=True), 0.0)
     stages = {name: step[0].softmax(dim=-1) for name, step in steps.items()}
     kept = {name: int(step.isfinite().sum()) for name, step in steps.items()}  # a probability may round to 0
     first, *_, last = [stages[MODEL], *stages.values()]
@@ -139,7 +142,9 @@ def draw_next(storyteller: Storyteller, opening: str, text: str, settings: Setti
     """The token that the settings choose next, with the random numbers that a telling has in this place.
 
     Token after token, this therefore tells the story that `Storyteller.tell` tells of the seed, as long as the text
-    is cut into the tokens that it was made of, which nearly every text is.
+    is cut into the tokens that it was made of, which nearly every text is. A token that `with_token` refuses, such as
+    a line break, would be drawn in this place for ever: it is passed over, and the others drawn from without it, with
+    the same random numbers.
 
     Args:
         storyteller: Who tells.
@@ -152,15 +157,22 @@ def draw_next(storyteller: Storyteller, opening: str, text: str, settings: Setti
         The token, with the probability that the model itself gives it.
 
     Raises:
-        StoryLabError: As for `next_token`, or the seed is not what it must be.
+        StoryLabError: As for `next_token`, the seed is not what it must be, or no token is left.
     """
     _refuse_beam(settings)
-    expected = expect(storyteller, opening, text)
-    stream = RandomStream(check_seed(seed))
-    if settings.strategy == "sample":
-        for _ in range(expected.told):
-            stream.gumbel(len(expected.logits))
-    choice = TokenChooser(settings, stream, storyteller.mute).choose(expected.context, expected.logits)
+    expected, seed, passed = expect(storyteller, opening, text), check_seed(seed), []
+    while True:
+        stream = RandomStream(seed)
+        if settings.strategy == "sample":
+            for _ in range(expected.told):
+                stream.gumbel(len(expected.logits))
+        chooser = TokenChooser(settings, stream, [*storyteller.mute, *passed])
+        choice = chooser.choose(expected.context, expected.logits)
+        if choice.token == storyteller.kind.end or _added(storyteller, text, choice.token).strip():
+            break
+        if choice.token in passed:  # the settings forbid all others
+            raise StoryLabError("the settings leave no token that is text by itself")
+        passed.append(choice.token)
     probability = float(torch.tensor(choice.log_probability).exp())
     return Alternative(choice.token, piece_text(storyteller.tokenizer, choice.token), probability)
 
@@ -174,21 +186,28 @@ def with_token(storyteller: Storyteller, text: str, token: int) -> str:
         token: Its id.
 
     Raises:
-        StoryLabError: There is no such token, or it stands for no text of its own: it is special, or one byte of
-            a character.
+        StoryLabError: There is no such token, or it stands for no text of its own: it is special, nothing but
+            whitespace, or one byte of a character.
     """
     tokenizer = storyteller.tokenizer
     if token == storyteller.kind.end:
         return text
     if not 0 <= token < len(tokenizer):
         raise StoryLabError(f"{storyteller.name} has no token {token}; it has {len(tokenizer):,}")
-    speller = Speller(tokenizer)
-    for before in encode(tokenizer, text) if text else []:
-        speller.add(before)
-    added = "" if token in storyteller.mute else speller.add(token)
-    if not added:
-        raise StoryLabError(f"the token {piece_text(tokenizer, token)} is no text by itself")
+    added = _added(storyteller, text, token)
+    if not added.strip():
+        raise StoryLabError(f"the token {piece_text(tokenizer, token)!r} is no text by itself")
     return text + added if text else added.lstrip()
+
+
+def _added(storyteller: Storyteller, text: str, token: int) -> str:
+    """What a token adds to a text; nothing where it is special, or a part of a character."""
+    if token in storyteller.mute:
+        return ""
+    speller = Speller(storyteller.tokenizer)
+    for before in encode(storyteller.tokenizer, text) if text else []:
+        speller.add(before)
+    return speller.add(token)
 
 
 def _context(storyteller: Storyteller, prompt: str, continuation: np.ndarray) -> Tensor:
@@ -207,6 +226,6 @@ def _stage(name: str, probabilities: Tensor, kept: int, tokens: Tensor, storytel
     return Stage(
         name=name,
         kept=kept,
-        entropy=float(torch.special.entr(probabilities).sum()),
+        entropy=entropy(probabilities),
         shown=tuple(Alternative(token, piece_text(storyteller.tokenizer, token), value) for token, value in named),
     )

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from storylab.decoding import PRESETS, Settings, check_seed
-from storylab.inspection.side_by_side import tell_side_by_side
 from storylab.storytellers.telling import Piece, Telling
+from storylab.storytellers.together import tell_side_by_side
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller

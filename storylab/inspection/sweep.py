@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from storylab.decoding import PRESETS
 from storylab.evaluation.one_story import NGRAM
 from storylab.evaluation.words import ngrams, words_of
-from storylab.inspection.side_by_side import tell_side_by_side
+from storylab.storytellers.together import tell_side_by_side
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller

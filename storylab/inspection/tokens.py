@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from storylab.decoding import check_opening
-from storylab.errors import StoryLabError
 from storylab.evaluation.score import TOKENS_A_BATCH, predictions
 from storylab.framing import IGNORED, EncodedStory, cut_after
+from storylab.inspection.texts import check_text
 from storylab.storytellers.under_way import prompt_of
 from storylab.tokenizers import Speller, encode, piece_text
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 ALTERNATIVES = 10
 """The likeliest tokens that are named at each place."""
-MOST_CHARACTERS = 2000
-"""Of a text that is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class ReadToken:
     rank: int
     """Its place among all tokens by probability, from 1."""
     entropy: float
-    """Of the storyteller's distribution at this place, in nats: 0 where it was certain."""
+    """Of the storyteller's distribution at this place, in bits: the surprise that it expects, 0 where it is certain."""
     alternatives: tuple[Alternative, ...]
     """The likeliest tokens, the likeliest first."""
 
@@ -118,16 +116,15 @@ def read_ids(storyteller: Storyteller, opening: str, text: str) -> tuple[str, En
     Raises:
         StoryLabError: The text is too long, or no text.
     """
-    text = " ".join(text.split())
-    if len(text) > MOST_CHARACTERS:
-        raise StoryLabError(f"the text has {len(text)} characters, at most {MOST_CHARACTERS:,} are read")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise StoryLabError("the text has half a character (a lone surrogate), which no model reads") from None
+    text = check_text(text)
     prompt, tokenizer = prompt_of(opening), storyteller.tokenizer
     whole = encode(tokenizer, f"{prompt} {text}" if text else prompt)
     return prompt, cut_after(encode(tokenizer, prompt), whole)
+
+
+def entropy(probabilities: Tensor) -> float:
+    """The entropy of a distribution (vocabulary,), in bits."""
+    return float(torch.special.entr(probabilities).sum()) / math.log(2)
 
 
 @torch.inference_mode()
@@ -158,7 +155,7 @@ def _look_at(
         log_probability=float(own),
         surprise=-float(own) / math.log(2),
         rank=1 + int((log_probabilities > own).sum()),
-        entropy=float(torch.special.entr(probabilities).sum()),
+        entropy=entropy(probabilities),
         alternatives=tuple(
             Alternative(other, piece_text(tokenizer, other), probability)
             for probability, other in zip(likeliest.values.tolist(), likeliest.indices.tolist(), strict=True)

@@ -1,12 +1,22 @@
-"""Many stories at once: a batch of openings goes through the model together, each with its own luck."""
+"""Many stories at once: a batch of them goes through the model together, each with its own luck and settings."""
 
+from __future__ import annotations
+
+import threading
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from storylab.decoding import Settings
 from storylab.errors import StoryLabError
-from storylab.storytellers.storyteller import Storyteller
-from storylab.storytellers.telling import Telling
-from storylab.storytellers.under_way import UnderWay
+
+if TYPE_CHECKING:
+    from storylab.decoding import Settings
+    from storylab.decoding.sampling import Choice
+    from storylab.storytellers.storyteller import Storyteller
+    from storylab.storytellers.telling import Piece, Telling
+    from storylab.storytellers.under_way import UnderWay
+
+    Step = tuple[int, Choice, Piece | None]
+    """The number of a telling, the token that was chosen for it, and what that adds to it: None where it has ended."""
 
 
 def tell_together(
@@ -43,16 +53,38 @@ def tell_together(
         for number, (opening, seed) in enumerate(zip(openings, seeds, strict=True)):
             yield number, storyteller.tell(opening, settings, seed)
         return
+    for group in _groups(storyteller, prompts, batch_size):
+        left = {number: begin(number) for number in group}
+        for steps in _tell(storyteller, dict(left), threading.Event()):
+            yield from ((number, left.pop(number).telling()) for number, _, piece in steps if piece is None)
+        yield from ((number, telling.telling()) for number, telling in left.items())
+
+
+def tell_side_by_side(
+    storyteller: Storyteller, tellings: Sequence[UnderWay], stop: threading.Event | None = None
+) -> Iterator[list[Step]]:
+    """Carry on tellings that have begun, a token each at a time; each may have settings of its own.
+
+    They share batches as in `tell_together`, and what is said there of floating-point sums holds here too.
+
+    Args:
+        storyteller: Who tells.
+        tellings: Begun by `Storyteller.begin`, none of them a beam search.
+        stop: Ends all when set, before the next token.
+
+    Yields:
+        After each token what it did to the tellings that are still told. `UnderWay.ended_by` stays None for those
+        that reach the token limit or are stopped.
+    """
+    for group in _groups(storyteller, [telling.prompt for telling in tellings], len(tellings)):
+        yield from _tell(storyteller, {number: tellings[number] for number in group}, stop or threading.Event())
+
+
+def _groups(storyteller: Storyteller, prompts: Sequence[str], size: int) -> Iterator[list[int]]:
+    """The numbers of prompts in runs of equal length in tokens, at most `size` long."""
     lengths = [storyteller.kind.prompt(prompt)["input_ids"].shape[1] for prompt in prompts]
-    order = sorted(range(len(openings)), key=lambda number: lengths[number])
-    for group in _groups(order, lengths, batch_size):
-        yield from _tell_group(storyteller, [(number, begin(number)) for number in group])
-
-
-def _groups(order: Sequence[int], lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Runs of equal length, at most `size` long."""
     group: list[int] = []
-    for number in order:
+    for number in sorted(range(len(prompts)), key=lambda number: lengths[number]):
         if group and (len(group) == size or lengths[number] != lengths[group[0]]):
             yield group
             group = []
@@ -61,29 +93,28 @@ def _groups(order: Sequence[int], lengths: Sequence[int], size: int) -> Iterator
         yield group
 
 
-def _tell_group(storyteller: Storyteller, group: list[tuple[int, UnderWay]]) -> Iterator[tuple[int, Telling]]:
-    choosers = {number: storyteller.chooser(under_way.settings, under_way.seed) for number, under_way in group}
-    session = storyteller.session([under_way.prompt for _, under_way in group])
-    left = group[0][1].settings.max_new_tokens
-    while group:
-        left -= 1
-        choices = [
-            choosers[number].choose(session.context[row : row + 1], session.logits[row])
-            for row, (number, _) in enumerate(group)
+def _tell(storyteller: Storyteller, tellings: dict[int, UnderWay], stop: threading.Event) -> Iterator[list[Step]]:
+    """Carry on tellings of one batch, by their numbers, until all have ended."""
+    if stop.is_set():
+        return
+    choosers = {number: storyteller.chooser(told.settings, told.seed) for number, told in tellings.items()}
+    session = storyteller.session([telling.prompt for telling in tellings.values()])
+    numbers, told = list(tellings), 0
+    while not stop.is_set():
+        steps = []
+        for row, number in enumerate(numbers):
+            choice = choosers[number].choose(session.context[row : row + 1], session.logits[row])
+            steps.append((number, choice, tellings[number].add(choice)))
+        yield steps
+        told += 1
+        going_on = [
+            row
+            for row, (number, _, piece) in enumerate(steps)
+            if piece is not None and told < tellings[number].settings.max_new_tokens
         ]
-        ended = [under_way.add(choice) is None for choice, (_, under_way) in zip(choices, group, strict=True)]
-        at_limit = left <= 0 or session.room <= 0
-        yield from (
-            (number, under_way.telling())
-            for done, (number, under_way) in zip(ended, group, strict=True)
-            if done or at_limit
-        )
-        if at_limit:
+        if not going_on or session.room <= 0:
             return
-        rows = [row for row, done in enumerate(ended) if not done]
-        if not rows:
-            return
-        if len(rows) < len(group):
-            session.keep(rows)
-            group = [group[row] for row in rows]
-        session.advance([choices[row].token for row in rows])
+        if len(going_on) < len(numbers):
+            session.keep(going_on)
+        numbers = [numbers[row] for row in going_on]
+        session.advance([steps[row][1].token for row in going_on])

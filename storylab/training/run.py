@@ -52,7 +52,10 @@ def open_tokenizer(recipe: Recipe, corpus: Corpus, base_folder: Path | None) -> 
 
 
 def prepare_accelerator(recipe: Recipe, device: str) -> Accelerator:
-    """Device, precision and processes of a training; `precision = "auto"` is bf16 where there is bf16 arithmetic."""
+    """Device, precision and processes of a training; `precision = "auto"` is bf16 where there is bf16 arithmetic.
+
+    It resets what an earlier training here leaned on: where several may run, each belongs inside its `turn`.
+    """
     if "WORLD_SIZE" not in os.environ:
         AcceleratorState._reset_state(
             reset_partial_state=True

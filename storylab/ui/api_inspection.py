@@ -19,7 +19,7 @@ def tokens(opening: str, text: str, model: str) -> dict[str, Any]:
     Returns:
         model, opening, text, words, perplexity_per_word (of this text alone) and tokens: for each token after the
         opening, the end token last, its id, text, log_probability (natural), surprise (in bits), rank, entropy (in
-        nats) and alternatives (the likeliest tokens in its place).
+        bits) and alternatives (the likeliest tokens in its place).
     """
     from storylab.inspection.tokens import read_text
 
@@ -75,7 +75,7 @@ def next(opening: str, model: str, text: str = "", settings: dict[str, Any] | No
 
     Returns:
         One object a stage, the model's own distribution first: name (of the setting), kept (tokens that may
-        still be chosen), entropy (in nats) and shown (the likeliest tokens with their probabilities).
+        still be chosen), entropy (in bits) and shown (the likeliest tokens with their probabilities).
     """
     from storylab.inspection.next_token import next_token
 

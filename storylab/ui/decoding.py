@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -11,18 +11,20 @@ import gradio as gr
 from storylab.decoding import PRESETS, check_opening, check_seed
 from storylab.errors import StoryLabError
 from storylab.inspection.strategies import stream_strategies
+from storylab.inspection.texts import check_text
 from storylab.storytellers import Telling
 from storylab.ui import cards, decoding_view, tellers
 from storylab.ui.address import Address
 from storylab.ui.controls import AT_ONCE, HIDDEN
-from storylab.ui.decoding_next import MOST_CHARACTERS, NextToken, next_settings
-from storylab.ui.decoding_stops import Stops
-from storylab.ui.decoding_sweep import Sweep
-from storylab.ui.links import read_link, write_query, write_settings
+from storylab.ui.decoding_next import NextToken, next_settings
+from storylab.ui.decoding_sweep import MOST_VISITORS, Sweep
+from storylab.ui.links import read_link, read_part, write_query, write_settings
+from storylab.ui.problems import problem_of
 from storylab.ui.seed import read_seed, seed_field
 from storylab.ui.tab import PageTab, press
 from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
 from storylab.ui.visits import Visits
+from storylab.ui.work import Line, Ticket
 
 PREFERRED = ("gpt2-mini-finetuned", "seq2seq")
 """Who tells at first: the first of them that is ready, else any."""
@@ -32,6 +34,14 @@ CONCURRENT = 2
 """Visitors for whom stories are told at once."""
 
 
+class Asked(Ticket):
+    """A story to tell by every strategy."""
+
+    def __init__(self, opening: str, name: str, seed: int):
+        super().__init__()
+        self.opening, self.name, self.seed = opening, name, seed
+
+
 class DecodingTab(PageTab):
     """The tab's components and what happens between them."""
 
@@ -39,10 +49,9 @@ class DecodingTab(PageTab):
 
     def __init__(self, tab: gr.Tab, label: Labels, visits: Visits, address: Address):
         super().__init__(tab, label, visits, address)
-        self.stops = Stops()
+        self.line = Line(MOST_VISITORS)
         rows = tellers.ready()
-        names = [row["name"] for row in rows]
-        first = next((name for name in PREFERRED if name in names), names[0] if names else None)
+        first = _first([row["name"] for row in rows])
         self.example = self.begin()
         with gr.Column(elem_classes="sheet", elem_id="decoding-ask"):
             with gr.Row(elem_classes="fields"):
@@ -53,7 +62,7 @@ class DecodingTab(PageTab):
                     lines=1,
                     max_lines=4,
                     elem_id="decoding-opening",
-                    elem_classes="wide",
+                    elem_classes=["wide", "submits"],
                     html_attributes=gr.InputHTMLAttributes(lang="en", autocomplete="off"),
                 )
                 self.model = gr.Dropdown(
@@ -68,7 +77,6 @@ class DecodingTab(PageTab):
             self.problem = gr.HTML("", elem_id="decoding-problem", apply_default_css=False)
             idle = label.made(lambda say: decoding_view.strategies({}, None, False, say))
             self.stories = gr.HTML(idle, elem_id="decoding-stories", apply_default_css=False)
-        self.asked = gr.State(None)  # opening, storyteller and seed of the stories that are to be told
         self.used = gr.State(None)  # the seed that was used last
         self.next = NextToken(label, visits)
         self.sweep = Sweep(label, visits)
@@ -76,18 +84,17 @@ class DecodingTab(PageTab):
 
     def _wire(self) -> None:
         told = {"inputs": [self.opening, self.model, self.seed, *self._view]}
-        told["outputs"] = [self.problem, self.stories, self.asked, self.used, self.address.query]
+        told["outputs"] = [self.problem, self.stories, self.used, self.address.query]
         asked = gr.on([self.run.click, self.opening.submit], self._ask, **told, **AT_ONCE)
         asked.success(
             self._tell,
-            self.asked,
-            self.stories,
+            outputs=self.stories,
             concurrency_limit=CONCURRENT,
             concurrency_id="decoding",
             trigger_mode="multiple",
             **HIDDEN,
         )
-        self.stop.click(self._stop, **AT_ONCE)
+        self.stop.click(self._stop, outputs=self.stories, **AT_ONCE)
         self.next.wire(self.opening, self.model, self.seed, self.used)
         self.sweep.wire(self.model)
         look = {"fn": self.next.look, "inputs": self.next.inputs, "outputs": self.next.outputs}
@@ -116,7 +123,7 @@ class DecodingTab(PageTab):
 
     def arrive(self, query: Mapping[str, str], say: Say) -> list[Any]:
         link = read_link(query, [row["name"] for row in tellers.ready()])
-        text = query.get("text", "")[:MOST_CHARACTERS]
+        text = read_part(query, "text", check_text, link.problems)
         kept = lambda value: gr.skip() if value is None else value  # noqa: E731
         return [
             cards.problem(say("problem_link", problems="; ".join(link.problems))) if link.problems else "",
@@ -133,54 +140,61 @@ class DecodingTab(PageTab):
         return [EXAMPLES["scales"], "1"]
 
     def _open(self, request: gr.Request, name: str | None) -> list[Any]:
-        """Who can be chosen by now, and what was swept already."""
+        """Who can be chosen by now, in whose place another one stands who is gone, and what was swept already."""
         say = speaker(request)
         choices = tellers.choices(request, say, self.visits)
-        return [gr.update(choices=choices), *self.sweep.known(name or "", say)]
+        names = [name for _, name in choices]
+        chosen = name if name in names else _first(names)
+        return [gr.update(choices=choices, value=chosen), *self.sweep.known(chosen or "", say)]
 
     def _ask(self, request: gr.Request, opening: str, name: str | None, seed: str, *view: Any) -> list[Any]:
-        """Take down what is to be told, or say what is wrong with it; what is told by now ends."""
-        say = speaker(request)
-        self.stops.end(request.session_hash)
+        """What is asked for waits in line, or is refused; what is told by now ends."""
+        say, visitor = speaker(request), request.session_hash
         try:
             opening, number = check_opening(opening), check_seed(read_seed(seed))
             if not name:
                 raise StoryLabError(say("problem_choose"))
+            query = self._query(opening, name, number, *view)
         except StoryLabError as error:
-            return [cards.problem(str(error)), gr.skip(), None, gr.skip(), gr.skip()]
-        waiting = decoding_view.strategies({}, number, True, say)
-        return ["", waiting, (opening, name, number), number, self._query(opening, name, number, *view)]
+            self.line.leave(visitor)
+            return [cards.problem(str(error)), gr.skip(), gr.skip(), gr.skip()]
+        self.line.ask(visitor, Asked(opening, name, number))
+        return ["", decoding_view.strategies({}, number, True, say), number, query]
 
-    def _tell(self, request: gr.Request, asked: tuple[str, str, int] | None) -> Iterator[Any]:
-        if asked is None:
+    def _tell(self, request: gr.Request) -> Iterator[Any]:
+        say, visitor = speaker(request), request.session_hash
+        ticket = self.line.take(visitor)
+        if not isinstance(ticket, Asked):  # refused, or stopped
             yield gr.skip()  # a generator without a value would empty the place
             return
-        opening, name, seed = asked
-        say, visitor = speaker(request), request.session_hash
-        stop, told, shown = self.stops.begin(visitor), dict[str, str | Telling](), 0.0
-        look = lambda busy: decoding_view.strategies(told, seed, busy, say)  # noqa: E731
         try:
-            storyteller = self.visits.load(visitor, name)
-            for strategy, new in stream_strategies(storyteller, opening, seed, stop):
-                told[strategy] = new if isinstance(new, Telling) else told.get(strategy, "") + new.text
-                if not self.stops.is_last(visitor, stop):
-                    yield gr.skip()
-                    return
-                if time.monotonic() - shown > REFRESH:
-                    yield look(True)
-                    shown = time.monotonic()
-            yield look(False)
-        except StoryLabError as error:
-            yield cards.problem(say("failed", reason=str(error)))
+            for look in self._looks(visitor, ticket, say):
+                yield look if not ticket.left.is_set() else gr.skip()
+        except Exception as error:
+            problem = cards.problem(say("failed", reason=problem_of(error, say)))
+            yield problem if not ticket.left.is_set() else gr.skip()
         finally:
-            stop.set()
+            ticket.stop.set()
 
-    def _stop(self, request: gr.Request) -> None:
-        self.stops.end(request.session_hash)
+    def _looks(self, visitor: str, asked: Asked, say: Say) -> Iterator[str]:
+        """The stories while they are told, and whole at last."""
+        told, shown, seed = dict[str, str | Telling](), 0.0, asked.seed
+        storyteller = self.visits.load(visitor, asked.name)
+        for strategy, new in stream_strategies(storyteller, asked.opening, seed, asked.stop):
+            told[strategy] = new if isinstance(new, Telling) else told.get(strategy, "") + new.text
+            if time.monotonic() - shown > REFRESH:
+                yield decoding_view.strategies(told, seed, True, say)
+                shown = time.monotonic()
+        yield decoding_view.strategies(told, seed, False, say)
+
+    def _stop(self, request: gr.Request) -> str | dict[str, Any]:
+        if self.line.end(request.session_hash):  # it still waited
+            return decoding_view.strategies({}, None, False, speaker(request))
+        return gr.skip()
 
     def _leave(self, request: gr.Request) -> None:
-        self.stops.leave(request.session_hash)
-        self.sweep.stops.leave(request.session_hash)
+        self.line.leave(request.session_hash)
+        self.sweep.line.leave(request.session_hash)
 
     def _follow(self, opening: str, name: str | None, seed: str, used: int | None, *view: Any) -> str | dict[str, Any]:
         """The address of what is shown; as it was while something in it is no good."""
@@ -193,4 +207,9 @@ class DecodingTab(PageTab):
 
     def _query(self, opening: str, name: str | None, seed: int | None, text: str, *values: float) -> str:
         settings = write_settings(next_settings(values))
-        return write_query(self.key, opening=opening, models=name, seed=seed, text=text.strip(), **settings)
+        return write_query(self.key, opening=opening, models=name, seed=seed, text=check_text(text), **settings)
+
+
+def _first(names: Sequence[str]) -> str | None:
+    """Who is chosen at first."""
+    return next((name for name in (*PREFERRED, *names) if name in names), None)

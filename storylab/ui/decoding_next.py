@@ -10,6 +10,7 @@ import gradio as gr
 
 from storylab.decoding import OPTIONS, PRESETS, Settings, check_seed
 from storylab.errors import StoryLabError
+from storylab.inspection.texts import MOST_CHARACTERS
 from storylab.ui import cards, decoding_view, panels
 from storylab.ui.controls import AT_ONCE, option_field
 from storylab.ui.seed import read_seed
@@ -20,8 +21,6 @@ SLIDERS = ("repetition_penalty", "temperature", "top_k", "top_p", "min_p", "typi
 """The options that change the next token, in the order in which they are applied."""
 SCRIPT = (Path(__file__).with_name("scripts") / "decoding.js").read_text(encoding="utf-8")
 """What a click on a token does in the browser."""
-MOST_CHARACTERS = 2000
-"""Of the text so far; the field takes no more."""
 
 
 def next_settings(values: Sequence[float]) -> Settings:

@@ -51,11 +51,7 @@ def read_link(query: Mapping[str, str], ready: Collection[str]) -> Link:
     link = Link()
 
     def part(name: str, read: Callable[[str], T]) -> T | None:
-        try:
-            return read(query[name]) if name in query else None
-        except StoryLabError as error:
-            link.problems.append(str(error))
-            return None
+        return read_part(query, name, read, link.problems)
 
     link.opening = part("opening", check_opening)
     link.storytellers = part("models", lambda names: _read_names(names, ready))
@@ -70,6 +66,22 @@ def read_link(query: Mapping[str, str], ready: Collection[str]) -> Link:
         if link.settings != PRESETS[link.preset or "default"]:
             link.preset = None
     return link
+
+
+def read_part(query: Mapping[str, str], name: str, read: Callable[[str], T], problems: list[str]) -> T | None:
+    """A part of a query; None where it is missing, or no good, which is added to the problems.
+
+    Args:
+        query: The parameters by name.
+        name: The part's.
+        read: Makes it of its words, or raises StoryLabError.
+        problems: Gets a message where it does.
+    """
+    try:
+        return read(query[name]) if name in query else None
+    except StoryLabError as error:
+        problems.append(str(error))
+        return None
 
 
 def write_query(tab: str, run: bool = True, **parts: object) -> str:

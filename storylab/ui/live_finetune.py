@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ import gradio as gr
 
 from storylab.decoding import check_opening, check_seed
 from storylab.errors import StoryLabError
-from storylab.exhibits.own import FEWEST_STORIES, MOST_SECONDS, MOST_STORIES, RECIPES
+from storylab.exhibits.own import FEWEST_STORIES, MOST_SECONDS, MOST_STORIES, RECIPES, read_own
+from storylab.inspection.corpus import small_corpus
+from storylab.stories import Story
 from storylab.storytellers import describe, load
 from storylab.ui import cards, panels
 from storylab.ui.address import Address
@@ -60,6 +62,7 @@ class OwnTraining:
                     info=label("live_compare_info"),
                     lines=1,
                     elem_id="finetune-opening",
+                    elem_classes="submits",
                     html_attributes=gr.InputHTMLAttributes(lang="en", autocomplete="off"),
                 )
                 with gr.Row(elem_classes="buttons"):
@@ -70,16 +73,16 @@ class OwnTraining:
             (run, self._ask_own, [self.file, self.base]),
             (small, self._ask_small, [self.base]),
         ):
-            asked = button.click(ask, inputs, shown, **AT_ONCE)
+            asked = button.click(ask, inputs, [*shown, self.file], **AT_ONCE)
             asked.success(
                 self._train,
-                outputs=[*shown, self.opening, self.file],
+                outputs=[*shown, self.opening],
                 concurrency_limit=1,
                 concurrency_id="training",
                 trigger_mode="multiple",
                 **HIDDEN,
             )
-        stop.click(self._stop, outputs=[look, stop, self.file], **AT_ONCE)
+        stop.click(self._stop, outputs=[look, stop], **AT_ONCE)
         telling = {"concurrency_limit": 2, "concurrency_id": "own-telling", **HIDDEN}
         gr.on([tell.click, self.opening.submit], self._tell, self.opening, told, **telling)
         tab.select(self._look, outputs=self.base, **AT_ONCE)
@@ -98,6 +101,7 @@ class OwnTraining:
         return gr.update(choices=[(cards.title(row, say), row["name"]) for row in _bases()])
 
     def _ask_own(self, request: gr.Request, path: str | None, base: str | None) -> list[Any]:
+        """A file is read at once, and kept no longer."""
         say = speaker(request)
         try:
             size = Path(path).stat().st_size if path else None
@@ -105,49 +109,61 @@ class OwnTraining:
             size = None
         if size is None:
             return _refusal(say("problem_file"))
-        if size > MOST_BYTES:
+        try:
+            if size > MOST_BYTES:
+                return _refusal(say("problem_large", megabytes=size / 1e6, most=MOST_BYTES / 1e6))
+            return self._ask(request, *read_own(Path(path)), base)
+        except StoryLabError as error:
+            return _refusal(str(error).replace(path, Path(path).name))
+        finally:
             Path(path).unlink(missing_ok=True)
-            return _refusal(say("problem_large", megabytes=size / 1e6, most=MOST_BYTES / 1e6))
-        return self._ask(request, Path(path), base)
 
     def _ask_small(self, request: gr.Request, base: str | None) -> list[Any]:
-        return self._ask(request, None, base)
+        return [*self._ask(request, small_corpus().stories, 0, base)[:-1], gr.skip()]
 
-    def _ask(self, request: gr.Request, path: Path | None, base: str | None) -> list[Any]:
+    def _ask(self, request: gr.Request, stories: Sequence[Story], bad: int, base: str | None) -> list[Any]:
         """What is asked for waits in line, or is refused."""
         say = speaker(request)
         if base not in [row["name"] for row in _bases()]:
             return _refusal(say("problem_choose"))
-        self.line.ask(request.session_hash, Asked(path, base))
-        return ["", frame(panels.progress(say("live_waits"), 0, 1), True), *visible(True, False), ""]
+        self.line.ask(request.session_hash, Asked(stories, bad, base))
+        return ["", frame(panels.progress(say("live_waits"), 0, 1), True), *visible(True, False), "", None]
 
     def _train(self, request: gr.Request) -> Iterator[list[Any]]:
         visitor, say = request.session_hash, speaker(request)
         ticket = self.line.take(visitor)
         if not isinstance(ticket, Asked):
-            yield [gr.skip()] * 7
+            yield [gr.skip()] * 6
             return
-        with FineTuning(ticket, say) as work:
-            for _ in work.looks(REFRESH):
-                if self.line.get(visitor) is ticket:
-                    yield [gr.skip(), work.shown(), *[gr.skip()] * 5]
-        if self.line.get(visitor) is not ticket:  # the visitor has asked for another
-            yield [gr.skip()] * 7
-        elif work.tuned is None:
-            yield [cards.problem(work.problem), "", *visible(False, False), "", gr.skip(), None]
-        else:
-            self.visits.keep_own(visitor, work.tuned.storyteller)
-            self.bases.put(visitor, ticket.base)
-            opening = work.tuned.splits.validation[0].opening
-            yield ["", work.shown(), *visible(False, True), "", opening, None]
+        try:
+            with FineTuning(ticket, say) as work:
+                for _ in work.looks(REFRESH):
+                    yield [gr.skip(), work.shown(), *[gr.skip()] * 4]
+                yield self._ended(visitor, work, say)
+        finally:
+            self.line.leave(visitor, ticket)
+
+    def _ended(self, visitor: str, work: FineTuning, say: Say) -> list[Any]:
+        """What is to be seen at the end."""
+        if work.asked.left.is_set():  # the visitor has asked for another, or closed the page
+            return [gr.skip()] * 6
+        if work.tuned is None:
+            stopped = work.stop.is_set()
+            words = panels.quiet(say("live_stopped")) if stopped else ""
+            return ["" if stopped else cards.problem(work.problem), words, *visible(False, False), "", gr.skip()]
+        self.visits.keep_own(visitor, work.tuned.storyteller)
+        self.bases.put(visitor, work.asked.base)
+        return ["", work.shown(), *visible(False, True), "", work.tuned.splits.validation[0].opening]
 
     def _stop(self, request: gr.Request) -> list[Any]:
-        ticket = self.line.get(request.session_hash)
         if self.line.end(request.session_hash):  # it still waited
-            if isinstance(ticket, Asked) and ticket.path:
-                ticket.path.unlink(missing_ok=True)
-            return [panels.quiet(speaker(request)("live_stopped")), gr.update(visible=False), None]
-        return [gr.skip(), gr.update(visible=False), gr.skip()]  # `_train` shows how it ends
+            return [panels.quiet(speaker(request)("live_stopped")), gr.update(visible=False)]
+        return [gr.skip(), gr.update(visible=False)]  # `_train` shows how it ends
+
+    def leave(self, request: gr.Request) -> None:
+        """Forget a visitor whose page is closed."""
+        self.line.leave(request.session_hash)
+        self.bases.leave(request.session_hash)
 
     def _tell(self, request: gr.Request, opening: str) -> Iterator[str]:
         """The visitor's storyteller, its base and one more, with one seed, one after the other."""
@@ -177,4 +193,5 @@ def _bases() -> list[dict]:
 
 
 def _refusal(problem: str) -> list[Any]:
-    return [cards.problem(problem), *[gr.skip()] * 4]
+    """What is wrong; the file, if there was one, is no longer here."""
+    return [cards.problem(problem), *[gr.skip()] * 4, None]

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storylab.errors import StoryLabError
-from storylab.exhibits.own import read_own
 from storylab.stories import Story
 from storylab.storytellers import load
-from storylab.storytellers.sources import PROJECT
+from storylab.storytellers.registry import LOADING
 from storylab.ui import panels
 from storylab.ui.live_plot import figures, frame, loss_plot
 from storylab.ui.plots import Line as Curve
@@ -24,50 +19,46 @@ from storylab.ui.work import Ticket, Work
 if TYPE_CHECKING:
     from storylab.exhibits.finetune import Course, FineTuned
 
-SMALL = PROJECT / "train" / "tiny.csv"
-"""The corpus that comes with the project."""
 ENDINGS = {"end": "live_ended_end", "stopped": "live_ended_stopped", "time": "live_ended_time"}
 """The texts for what ended a training."""
 
 
 class Asked(Ticket):
-    """A file, or None for the small corpus, and the storyteller to begin with."""
+    """Stories, and the storyteller to begin with."""
 
-    def __init__(self, path: Path | None, base: str):
+    def __init__(self, stories: Sequence[Story], bad: int, base: str):
+        """Note what is asked for; `bad` rows of the file were no stories."""
         super().__init__()
-        self.path, self.base = path, base
+        self.stories, self.bad, self.base = stories, bad, base
 
 
 class FineTuning(Work):
-    """One training, and its looks; it takes the file away first, and deletes it once it is read."""
+    """One training, and its looks."""
 
     def __init__(self, asked: Asked, say: Say):
-        super().__init__(say, asked.stop)
+        super().__init__(say, asked)
         self.asked = asked
         self.tuned: FineTuned | None = None
         self.course: Course | None = None
-        self.bad = 0
+
+    @property
+    def worth_waiting(self) -> bool:
+        return self.course is not None
 
     def work(self) -> None:
-        from storylab.exhibits.finetune import fine_tune
-        from storylab.training.processors import use_one_processor
+        with LOADING:  # another thread may be importing transformers
+            from storylab.exhibits.finetune import fine_tune
+            from storylab.training.processors import use_one_processor
 
         use_one_processor()
-        stories = self._read()
         self.tuned = fine_tune(
-            load(self.asked.base), stories, name=OWN_NAME, on_course=self._note, should_stop=self.stop.is_set
+            load(self.asked.base),
+            self.asked.stories,
+            name=OWN_NAME,
+            on_course=self._note,
+            should_stop=self.stop.is_set,
+            has_left=self.ticket.left.is_set,
         )
-
-    def _read(self) -> Sequence[Story]:
-        if self.asked.path is None:
-            return read_own(SMALL)[0]
-        with tempfile.TemporaryDirectory(prefix="storylab-") as folder:
-            path = Path(shutil.move(self.asked.path, Path(folder) / self.asked.path.name))
-            try:
-                stories, self.bad = read_own(path)
-            except StoryLabError as error:
-                raise StoryLabError(str(error).replace(str(path), path.name)) from None
-        return stories
 
     def _note(self, course: Course) -> None:
         self.course = course
@@ -99,7 +90,9 @@ class FineTuning(Work):
         say = self.say
         ended = say(ENDINGS[tuned.ended_by], step=tuned.course.step, steps=tuned.course.steps)
         counts = {"learnt": len(tuned.splits.train), "held": len(tuned.splits.validation)}
-        note = say("live_outcome", **counts) + (" " + say("live_bad_rows", bad=self.bad) if self.bad else "")
+        note = say("live_outcome", **counts)
+        if self.asked.bad:
+            note += " " + say("live_bad_rows", bad=self.asked.bad)
         rows = [
             (title, f"{score.perplexity_per_word:.1f}", f"{score.interval[0]:.1f} – {score.interval[1]:.1f}")
             for title, score in ((say("live_before"), tuned.before), (say("live_after"), tuned.after))

@@ -9,9 +9,8 @@ import gradio as gr
 
 from storylab.decoding import check_opening
 from storylab.errors import StoryLabError
-from storylab.exhibits.by_heart import MOST_CHARACTERS, MOST_SECONDS, RATE, RATES, check_story
-from storylab.stories import read_stories
-from storylab.storytellers.sources import PROJECT
+from storylab.exhibits.by_heart import MOST_CHARACTERS, MOST_SECONDS, RATE, RATES
+from storylab.inspection.corpus import small_corpus, typed_story
 from storylab.ui import cards, panels
 from storylab.ui.address import Address
 from storylab.ui.controls import AT_ONCE, HIDDEN
@@ -36,7 +35,7 @@ class LiveOverfit:
 
     def __init__(self, tab: gr.Tab, label: Labels, visits: Visits, address: Address):
         self.line, self.learnt = Line(1000), Latest[Any](MOST_KEPT)
-        stories = read_stories(PROJECT / "train" / "tiny.csv", limit=STORIES)
+        stories = small_corpus().stories[:STORIES]
         with gr.Column(elem_classes="sheet", elem_id="overfit"):
             about = {"seconds": MOST_SECONDS}
             head = label.made(lambda say: panels.section(say("live_overfit"), say("live_overfit_about", **about)))
@@ -75,6 +74,7 @@ class LiveOverfit:
                     info=label("live_other_info"),
                     lines=1,
                     elem_id="overfit-opening",
+                    elem_classes="submits",
                     html_attributes=gr.InputHTMLAttributes(lang="en", autocomplete="off"),
                 )
                 with gr.Row(elem_classes="buttons"):
@@ -103,7 +103,7 @@ class LiveOverfit:
         story = rate = gr.skip()
         try:
             if "story" in query:
-                story = "\n".join(check_story(query["story"]).sentences)
+                story = "\n".join(typed_story(query["story"], MOST_CHARACTERS).sentences)
         except StoryLabError:
             pass
         for known in RATES:
@@ -115,7 +115,7 @@ class LiveOverfit:
         """What is asked for waits in line, or is refused."""
         say = speaker(request)
         try:
-            ticket = Asked(check_story(text), rate if rate in RATES else RATE)
+            ticket = Asked(typed_story(text, MOST_CHARACTERS), rate if rate in RATES else RATE)
         except StoryLabError as error:
             return [cards.problem(str(error)), *[gr.skip()] * 4]
         self.line.ask(request.session_hash, ticket)
@@ -127,24 +127,37 @@ class LiveOverfit:
         if not isinstance(ticket, Asked):
             yield [gr.skip()] * 6
             return
-        with Overfitting(ticket, say) as work:
-            for _ in work.looks(REFRESH):
-                if self.line.get(visitor) is ticket:
+        try:
+            with Overfitting(ticket, say) as work:
+                for _ in work.looks(REFRESH):
                     yield [gr.skip(), work.shown(), *[gr.skip()] * 4]
-        if self.line.get(visitor) is not ticket:  # the visitor has asked for another
-            yield [gr.skip()] * 6
-        elif work.learnt is None:
-            yield [cards.problem(work.problem), "", *visible(False, False), "", gr.skip()]
-        else:
-            self.learnt.put(visitor, work.learnt.storyteller)
-            rate = _rate(ticket.rate) if ticket.rate != RATE else None
-            link = write_query("training", story=ticket.story.text, rate=rate)
-            yield ["", work.shown(), *visible(False, True), "", link]
+                yield self._ended(visitor, work, say)
+        finally:
+            self.line.leave(visitor, ticket)
+
+    def _ended(self, visitor: str, work: Overfitting, say: Say) -> list[Any]:
+        """What is to be seen at the end."""
+        ticket = work.asked
+        if ticket.left.is_set():  # the visitor has asked for another, or closed the page
+            return [gr.skip()] * 6
+        if work.learnt is None or work.heard is None:
+            words = panels.quiet(say("live_stopped")) if ticket.stop.is_set() else ""
+            problem = "" if ticket.stop.is_set() else cards.problem(work.problem)
+            return [problem, words, *visible(False, False), "", gr.skip()]
+        self.learnt.put(visitor, work.learnt.storyteller)
+        rate = _rate(ticket.rate) if ticket.rate != RATE else None
+        link = write_query("training", story="\n".join(ticket.story.sentences), rate=rate)
+        return ["", work.shown(), *visible(False, True), "", link]
 
     def _stop(self, request: gr.Request) -> list[Any]:
         if self.line.end(request.session_hash):  # it still waited
             return [panels.quiet(speaker(request)("live_stopped")), gr.update(visible=False)]
         return [gr.skip(), gr.update(visible=False)]
+
+    def leave(self, request: gr.Request) -> None:
+        """Forget a visitor whose page is closed."""
+        self.line.leave(request.session_hash)
+        self.learnt.leave(request.session_hash)
 
     def _other(self, request: gr.Request, opening: str) -> str:
         say, storyteller = speaker(request), self.learnt.get(request.session_hash)

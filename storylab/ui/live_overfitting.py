@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from storylab.exhibits.by_heart import Retelling
+from storylab.exhibits.by_heart import MOST_SECONDS, Retelling
 from storylab.stories import Story
+from storylab.storytellers.registry import LOADING
 from storylab.storytellers.sources import PROJECT
 from storylab.ui import panels
 from storylab.ui.live_plot import figures, frame, loss_plot
@@ -30,25 +31,34 @@ class Overfitting(Work):
     """One training, and its looks."""
 
     def __init__(self, asked: Asked, say: Say):
-        super().__init__(say, asked.stop)
+        super().__init__(say, asked)
         self.asked = asked
         self.learnt: Overfitted | None = None
         self.heard: Retelling | None = None
         self.losses: list[tuple[int, float]] = []
+        self.stopped = False
+
+    @property
+    def worth_waiting(self) -> bool:
+        return self.heard is not None
 
     def work(self) -> None:
-        from storylab.exhibits.overfit import overfit_aloud
-        from storylab.tokenizers import load_tokenizer
-        from storylab.training.processors import use_one_processor
+        with LOADING:  # another thread may be importing transformers
+            from storylab.exhibits.overfit import overfit_aloud
+            from storylab.tokenizers import load_tokenizer
+            from storylab.training.processors import use_one_processor
 
         use_one_processor()
-        self.learnt = overfit_aloud(
+        learnt = overfit_aloud(
             self.asked.story,
             load_tokenizer(PROJECT / "train" / "vocabulary"),
             on_retelling=self._hear,
             should_stop=self.stop.is_set,
             learning_rate=self.asked.rate,
+            seconds=MOST_SECONDS,
         )
+        self.stopped = self.stop.is_set()
+        self.learnt = learnt
 
     def _hear(self, retelling: Retelling) -> None:
         self.heard = retelling
@@ -58,7 +68,7 @@ class Overfitting(Work):
         """Figures, curve and retelling as they stand."""
         say, heard, over = self.say, self.heard, self.learnt is not None
         if heard is None:
-            return panels.quiet(say("live_stopped")) if over else frame(panels.progress(say("live_begins"), 0, 1), True)
+            return frame(panels.progress(say("live_begins"), 0, 1), True)
         row = figures(
             [
                 (say("live_plot_step"), str(heard.step), say("live_step_about")),
@@ -83,6 +93,6 @@ class Overfitting(Work):
         found = {"step": heard.step, "seconds": heard.seconds}
         if heard.exact:
             return f'<p class="live-end" role="status">{escape(self.say("live_exact", **found))}</p>'
-        ended = "live_ended" if self.asked.stop.is_set() else "live_late"
+        ended = "live_ended" if self.stopped else "live_late"
         words = self.say(ended, right=100 * heard.right, **found)
         return f'<p class="live-end" role="status">{escape(words)}</p>'

@@ -16,7 +16,7 @@ from storylab.storytellers import describe, load
 from storylab.ui import cards, panels
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.texts import Labels, Say, speaker
-from storylab.ui.work import Work
+from storylab.ui.work import Line, Ticket, Work
 
 if TYPE_CHECKING:
     from storylab.evaluation.run import Step
@@ -42,7 +42,7 @@ class OwnStories:
 
     def __init__(self, tab: gr.Tab, label: Labels):
         """Build it; the storytellers to choose from are those that are ready when the tab is opened."""
-        rows = _ready()
+        self.line, rows = Line(1000), _ready()
         with gr.Column(elem_classes="sheet", elem_id="own"):
             limits = {"stories": MOST_STORIES, "megabytes": MOST_BYTES / 1e6, "storytellers": MOST_STORYTELLERS}
             head = label.made(lambda say: panels.section(say("own"), say("own_about", **limits)))
@@ -62,51 +62,57 @@ class OwnStories:
             self.report = gr.Markdown(elem_id="own-report", sanitize_html=True)
         tab.select(self._look, outputs=self.chosen, **AT_ONCE)
         shown = [self.progress, self.report, self.download, self.stop]
-        asked = self.run.click(self._ask, [self.file, self.chosen], shown, **AT_ONCE)
-        running = asked.success(
+        asked = self.run.click(self._ask, [self.file, self.chosen], [*shown, self.file], **AT_ONCE)
+        asked.success(
             self._run,
-            [self.file, self.chosen],
-            [*shown, self.file],
+            outputs=shown,
             concurrency_limit=1,
             concurrency_id="own",
+            trigger_mode="multiple",
             **HIDDEN,
         )
-        stopped = self.stop.click(None, cancels=[running], **HIDDEN)
-        stopped.then(
-            self._stopped,
-            outputs=[self.progress, self.stop, self.file],
-            **AT_ONCE,
-        )
+        self.stop.click(self._stop, outputs=[self.progress, self.stop], **AT_ONCE)
 
     def _look(self, request: gr.Request) -> dict:
         say = speaker(request)
         return gr.update(choices=[(cards.title(row, say), row["name"]) for row in _ready()])
 
-    def _stopped(self, request: gr.Request) -> list:
-        return [panels.quiet(speaker(request)("own_stopped")), gr.update(visible=False), None]
-
     def _ask(self, request: gr.Request, path: str | None, chosen: list[str]) -> list:
-        """What is asked for waits in line, or is refused."""
+        """What is asked for waits in line, or is refused; either way the file is no longer where it was."""
         say = speaker(request)
         problem = _problem(path, chosen, say)
-        words = cards.problem(problem) if problem else panels.progress(say("own_waits"), 0, 1)
-        return [words, "", gr.update(visible=False), gr.update(visible=not problem)]
-
-    def _run(self, request: gr.Request, path: str | None, chosen: list[str]) -> Iterator[list]:
-        say = speaker(request)
-        if _problem(path, chosen, say):  # `_ask` has said so
+        if problem:
             if path:
                 Path(path).unlink(missing_ok=True)
-            yield [gr.skip()] * 4 + [None]
+            return [cards.problem(problem), "", gr.update(visible=False), gr.update(visible=False), None]
+        self.line.ask(request.session_hash, _Asked(Path(path), chosen))
+        return [panels.progress(say("own_waits"), 0, 1), "", gr.update(visible=False), gr.update(visible=True), None]
+
+    def _run(self, request: gr.Request) -> Iterator[list]:
+        visitor, say = request.session_hash, speaker(request)
+        ticket = self.line.take(visitor)
+        if not isinstance(ticket, _Asked):
+            yield [gr.skip()] * 4
             return
-        with (
-            tempfile.TemporaryDirectory(prefix="storylab-") as folder,
-            _Evaluation(Path(path), chosen, Path(folder), say) as work,
-        ):
-            for _ in work.looks(REFRESH):
-                yield [work.shown(), *[gr.skip()] * 4]
-            archive = gr.update(value=work.archive, visible=True) if work.archive else gr.skip()
-            yield [cards.problem(work.problem), work.markdown, archive, gr.update(visible=False), None]
+        try:
+            with _Evaluation(ticket, say) as work:
+                for _ in work.looks(REFRESH):
+                    yield [work.shown(), *[gr.skip()] * 3]
+                if ticket.stop.is_set():  # `_stop` has said so, or the visitor has asked for another
+                    yield [gr.skip()] * 4
+                    return
+                archive = gr.update(value=work.archive, visible=True) if work.archive else gr.skip()
+                yield [cards.problem(work.problem), work.markdown, archive, gr.update(visible=False)]
+        finally:
+            self.line.leave(visitor, ticket)
+
+    def _stop(self, request: gr.Request) -> list:
+        self.line.end(request.session_hash)
+        return [panels.quiet(speaker(request)("own_stopped")), gr.update(visible=False)]
+
+    def leave(self, request: gr.Request) -> None:
+        """Forget a visitor whose page is closed."""
+        self.line.leave(request.session_hash)
 
 
 def _ready() -> list[dict]:
@@ -130,15 +136,36 @@ def _problem(path: str | None, chosen: list[str], say: Say) -> str:
     return ""
 
 
-class _Evaluation(Work):
-    """One run, in a thread of its own; it takes the file away first."""
+class _Asked(Ticket):
+    """A file, moved to a folder of its own that is gone once nobody wants it any more, and who goes on from it."""
 
-    def __init__(self, path: Path, names: list[str], folder: Path, say: Say):
-        super().__init__(say)
-        self.names, self.folder = names, folder
+    def __init__(self, path: Path, names: list[str]):
+        super().__init__()
+        self.names, self._kept = names, tempfile.TemporaryDirectory(prefix="storylab-")
+        self.folder = Path(self._kept.name)
+        self.path = Path(shutil.move(path, self.folder / path.name))
+
+    def end(self) -> None:
+        super().end()
+        if not self.taken:  # else the work clears up
+            self.clear_up()
+
+    def clear_up(self) -> None:
+        """Delete the file, and what was made of it."""
+        self._kept.cleanup()
+
+
+class _Evaluation(Work):
+    """One run, in a thread of its own."""
+
+    def __init__(self, asked: _Asked, say: Say):
+        super().__init__(say, asked)
+        self.asked, self.names, self.folder, self.path = asked, asked.names, asked.folder, asked.path
         self.markdown = self.archive = ""
         self.done, self.began = (say("own_begins"), 0, 1), time.monotonic()
-        self.path = Path(shutil.move(path, folder / path.name))  # a stranger's file is kept no longer than needed
+
+    def ended(self) -> None:
+        self.asked.clear_up()
 
     def shown(self) -> str:
         """How far it is."""

@@ -50,9 +50,12 @@ class ResultsTab(PageTab):
             gr.HTML(cards.problem(str(error)), apply_default_css=False)
         if self.report:
             self._published(tab, self.report, label)
-        OwnStories(tab, label)
+        self.own = OwnStories(tab, label)
         BlindVote(tab, self.report, label)
         vote.click(None, js=press("vote-ask"), **HIDDEN)
+
+    def connect(self, page: gr.Blocks, tabs: Mapping[str, PageTab], bar: gr.Tabs) -> None:
+        page.unload(self.own.leave)
 
     @property
     def arriving(self) -> dict[gr.blocks.Block, Collection[str]]:

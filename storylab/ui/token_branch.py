@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +13,21 @@ import gradio as gr
 from storylab.decoding import check_seed
 from storylab.errors import StoryLabError
 from storylab.ui import cards, panels, tellers
-from storylab.ui.address import Address
-from storylab.ui.controls import HIDDEN
+from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.links import write_query
+from storylab.ui.problems import problem_of
 from storylab.ui.seed import read_seed
 from storylab.ui.texts import Labels, Say, speaker
-from storylab.ui.visits import Visits
+from storylab.ui.visits import OWN_NAME, Visits
+from storylab.ui.work import Line, Ticket
 
 if TYPE_CHECKING:
     from storylab.storytellers import Telling
 
 CONCURRENT = 2
 """Visitors for whom a branch is told at once."""
+MOST_VISITORS = 1000
+"""Whose branches are remembered."""
 REFRESH = 0.05
 """Seconds between two looks."""
 SHOW = """() => setTimeout(() => document.getElementById("tokens-branch")
@@ -39,13 +41,21 @@ class View:
     opening: str
     text: str
     readers: tuple[str, ...]
-    colour: str
     seed: int | None = None
-    """That of the text where a storyteller told it, or of the branch; None where nothing was told."""
+    """That of the text where a storyteller told it; None where nobody knows one."""
 
-    def query(self, **parts: object) -> str:
-        """The link to it."""
-        said = asdict(self) | parts
+    def query(self, colour: str, branch: tuple[Fork, int] | None = None) -> str:
+        """The link to it.
+
+        Args:
+            colour: What the tokens are coloured by.
+            branch: What is shown below it, a fork and its seed. It is left out where the visitor's own storyteller
+                told it, which nobody else has.
+        """
+        said = asdict(self) | {"colour": colour}
+        if branch and branch[0].reader != OWN_NAME:
+            fork, seed = branch
+            said |= {"seed": seed, "by": fork.reader, "at": fork.position, "token": fork.token}
         return write_query("tokens", models=",".join(said.pop("readers")), **said)
 
 
@@ -58,7 +68,7 @@ class Fork:
     token: int | None
 
     @classmethod
-    def read(cls, said: Mapping[str, Any], readers: tuple[str, ...], say: Say) -> Fork:
+    def read(cls, said: Any, readers: tuple[str, ...], say: Say) -> Fork:
         """Check the types and the reader; the ranges are the storyteller's to check.
 
         Raises:
@@ -72,12 +82,20 @@ class Fork:
         raise StoryLabError(say("tokens_problem_branch"))
 
 
-class Branching:
-    """The panel's components and what happens between them."""
+class Asked(Ticket):
+    """A branch to tell."""
 
-    def __init__(self, label: Labels, visits: Visits, address: Address):
+    def __init__(self, shown: View, fork: Fork, seed: int):
+        super().__init__()
+        self.shown, self.fork, self.seed = shown, fork, seed
+
+
+class Branching:
+    """The panel's components and what happens between them. `request` is gradio's; its session hash is the visitor."""
+
+    def __init__(self, label: Labels, visits: Visits):
         """Build the panel, which is hidden until something is told."""
-        self.visits, self.address = visits, address
+        self.visits, self.line = visits, Line(MOST_VISITORS)
         with gr.Column(elem_classes="sheet", elem_id="tokens-branch", visible=False) as self.panel:
             head = label.made(lambda say: panels.section(say("tokens_branched"), say("tokens_branched_about")))
             gr.HTML(head, apply_default_css=False)
@@ -86,6 +104,8 @@ class Branching:
                 self.adopt = gr.Button(label("tokens_adopt"), elem_id="tokens-adopt")
         self.told = gr.State("")
         """The branch's whole text."""
+        self.branch = gr.State(None)
+        """The fork and the seed of the branch that is shown; None where there is none."""
 
     def wire(
         self,
@@ -98,67 +118,99 @@ class Branching:
 
         Args:
             view: Triggers "branch" with reader, position and token.
-            fields: The `View` that is shown, None where there is none; the colour by now; the seed.
+            fields: The `View` that is shown, None where there is none; the seed.
             wanted: The fork that a link asks for.
             after: The reading.
 
         Returns:
             The two listeners that tell.
         """
-        how = {"concurrency_limit": CONCURRENT, "concurrency_id": "tokens-branch", **HIDDEN}
-        outputs = [self.panel, self.html, self.told, self.address.query]
-        asked = view.branch(self._asked, fields, outputs, **how)
+        asked = view.branch(self._asked, fields, [self.panel, self.html], **AT_ONCE)
         asked.success(None, js=SHOW, **HIDDEN)
-        linked = after.success(self._linked, [*fields, wanted], [*outputs, wanted], **how)
-        return [asked, linked]
+        linked = after.success(self._linked, [*fields, wanted], [self.panel, self.html, wanted], **AT_ONCE)
+        return [
+            due.success(
+                self._tell,
+                outputs=[self.html, self.told, self.branch],
+                concurrency_limit=CONCURRENT,
+                concurrency_id="tokens-branch",
+                trigger_mode="multiple",
+                **HIDDEN,
+            )
+            for due in (asked, linked)
+        ]
 
-    def _asked(
-        self, request: gr.Request, event: gr.EventData, shown: View | None, colour: str, seed: str
-    ) -> Iterator[list]:
-        yield from self._tell(request, event._data, shown and replace(shown, colour=colour), seed)
+    def stop(self, visitor: str, say: Say) -> Any:
+        """End what is told for a visitor; returns what is shown of one that still waited in line."""
+        return panels.quiet(say("tokens_stopped")) if self.line.end(visitor) else gr.skip()
 
-    def _linked(
-        self, request: gr.Request, shown: View | None, colour: str, seed: str, wanted: dict | None
-    ) -> Iterator[list]:
+    def _asked(self, request: gr.Request, event: gr.EventData, shown: View | None, seed: str) -> list:
+        try:
+            said = {name: getattr(event, name, None) for name in ("reader", "position", "token")}
+        except TypeError:  # from the browser: anything
+            said = None
+        return self._ask(request, said, shown, seed)
+
+    def _linked(self, request: gr.Request, shown: View | None, seed: str, wanted: dict | None) -> list:
         if not wanted or shown is None:
-            yield [*[gr.skip()] * 4, None]
-            return
-        for look in self._tell(request, wanted, replace(shown, colour=colour), seed):
-            yield [*look, None]
+            return [gr.skip()] * 3
+        return [*self._ask(request, wanted, shown, seed), None]
 
-    def _tell(self, request: gr.Request, said: Any, shown: View | None, seed: str) -> Iterator[list]:
-        say = speaker(request)
-        stop = threading.Event()
+    def _ask(self, request: gr.Request, said: Any, shown: View | None, seed: str) -> list:
+        """What is asked for waits in line, or is refused; what is told by now ends."""
+        say, visitor = speaker(request), request.session_hash
         try:
             if shown is None:
                 raise StoryLabError(say("tokens_problem_branch"))
-            fork, seed = Fork.read(said, shown.readers, say), check_seed(read_seed(seed))
-            yield [gr.update(visible=True), panels.quiet(say("tokens_branching")), gr.skip(), gr.skip()]
-            yield from self._pieces(request, shown, fork, seed, stop)
+            fork, given = Fork.read(said, shown.readers, say), read_seed(seed)
+            self.line.ask(visitor, Asked(shown, fork, check_seed(shown.seed if given is None else given)))
+            html = panels.quiet(say("tokens_waits"))
         except StoryLabError as error:
-            yield [gr.update(visible=True), cards.problem(str(error)), gr.skip(), gr.skip()]
-        finally:
-            stop.set()
+            self.line.leave(visitor)
+            html = cards.problem(str(error))
+        return [gr.update(visible=True), html]
 
-    def _pieces(self, request: gr.Request, shown: View, fork: Fork, seed: int, stop: threading.Event) -> Iterator[list]:
+    def _tell(self, request: gr.Request) -> Iterator[list]:
+        say, visitor = speaker(request), request.session_hash
+        ticket = self.line.take(visitor)
+        if not isinstance(ticket, Asked):  # refused, or stopped
+            yield [gr.skip()] * 3
+            return
+        try:
+            yield [panels.quiet(say("tokens_branching")), gr.skip(), gr.skip()]
+            for look in self._looks(visitor, ticket, say):
+                yield self._of_last(ticket, look)
+        except Exception as error:
+            yield self._of_last(ticket, [cards.problem(problem_of(error, say)), gr.skip(), None])
+        finally:
+            ticket.stop.set()
+
+    def _of_last(self, ticket: Ticket, look: list) -> list:
+        """A look; nothing where the visitor has asked for another branch, or another reading, since."""
+        return look if not ticket.left.is_set() else [gr.skip()] * 3
+
+    def _looks(self, visitor: str, asked: Asked, say: Say) -> Iterator[list]:
+        """The branch while it grows, and whole at last."""
         from storylab.inspection.branch import Branch, branch_stream
 
-        say = speaker(request)
+        shown, fork, seed = asked.shown, asked.fork, asked.seed
         title = tellers.titles(say)[fork.reader]
-        storyteller = self.visits.load(request.session_hash, fork.reader)
+        storyteller = self.visits.load(visitor, fork.reader)
         texts, at = [], time.monotonic()
-        pieces = branch_stream(storyteller, shown.opening, shown.text, fork.position, fork.token, seed=seed, stop=stop)
+        pieces = branch_stream(
+            storyteller, shown.opening, shown.text, fork.position, fork.token, seed=seed, stop=asked.stop
+        )
         for piece in pieces:
             if isinstance(piece, Branch):
                 html = branched(shown.opening, piece.kept, piece.new, title, say, piece.telling)
-                by = {"by": fork.reader, "at": fork.position, "token": fork.token, "seed": seed}
-                yield [gr.skip(), html, piece.telling.text, shown.query(**by)]
+                whole = piece.telling.ended_by != "stopped"  # else a link would tell another
+                yield [html, piece.telling.text, (fork, seed) if whole else None]
                 return
             texts.append(piece.text)
             if len(texts) > fork.position and time.monotonic() - at > REFRESH:
                 at = time.monotonic()
                 kept, new = "".join(texts[: fork.position]), "".join(texts[fork.position :])
-                yield [gr.skip(), branched(shown.opening, kept, new, title, say), gr.skip(), gr.skip()]
+                yield [branched(shown.opening, kept, new, title, say), gr.skip(), gr.skip()]
 
 
 def branched(opening: str, kept: str, new: str, title: str, say: Say, telling: Telling | None = None) -> str:

@@ -30,18 +30,22 @@ DASHES = ("none", "7 3", "2 3", "9 3 2 3")
 
 
 @dataclass(frozen=True)
-class Line:
-    """What is drawn of one storyteller."""
+class Row:
+    """A storyteller's reading, or why there is none."""
 
     name: str
     title: str
     edge: str
     """Its colour."""
-    reading: Reading
+    reading: Reading | None = None
+    problem: str = ""
 
 
-def chart(lines: Sequence[Line], say: Say) -> str:
-    """The chart as HTML, in a box of its own that scrolls where the text is long."""
+def chart(rows: Sequence[Row], say: Say) -> str:
+    """The chart as HTML, in a box of its own that scrolls where the text is long; empty where nobody has read."""
+    lines = [row for row in rows if row.reading]
+    if not lines:
+        return ""
     text = lines[0].reading.text
     most = max(token.surprise for line in lines for token in line.reading.tokens)
     top = TICK * max(2, math.ceil(most / TICK))
@@ -67,7 +71,7 @@ def chart(lines: Sequence[Line], say: Say) -> str:
     )
 
 
-def _line(line: Line, number: int, down, say: Say) -> str:
+def _line(line: Row, number: int, down, say: Say) -> str:
     path, dots = "", ""
     for place, (start, end, token) in enumerate(_steps(line.reading)):
         left, right, height = _across(start), _across(end), down(token.surprise)

@@ -1,7 +1,8 @@
 """Readings as HTML: every token with its numbers, coloured by one of them, and what the browser needs to show more.
 
-The browser recolours by the attribute `data-colour`, and shows a token's alternatives from the section's
-`data-tokens`; see scripts/tokens.js. Whatever a model or a visitor wrote is escaped before it gets in.
+The browser colours by the attribute `data-colour`, which it sets as the field says, and shows a token's alternatives
+from the section's `data-tokens`; see scripts/tokens.js. Whatever a model or a visitor wrote is escaped before
+it gets in.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from storylab.ui import panels
 from storylab.ui.cards import EDGES
 from storylab.ui.texts import Say
-from storylab.ui.token_chart import Line, chart
+from storylab.ui.token_chart import Row, chart
 
 if TYPE_CHECKING:
     from storylab.inspection.tokens import Reading, ReadToken
@@ -53,40 +53,26 @@ _LEFT_OPEN = {name: f"{{{name}}}" for name in ("token", "probability", "rank", "
 _TERMS = ("probability", "surprise", "rank", "entropy")
 
 
-@dataclass(frozen=True)
-class Row:
-    """A storyteller's reading, or why there is none."""
-
-    name: str
-    title: str
-    edge: str
-    """Its colour."""
-    reading: Reading | None = None
-    problem: str = ""
-
-
 def edges(names: Sequence[str]) -> dict[str, str]:
     """The colours of storytellers by name: of their places in the catalogue, as on the cards."""
     return {name: EDGES[number % len(EDGES)] for number, name in enumerate(names)}
 
 
-def readings(rows: Sequence[Row], colour: str, run: str, say: Say) -> str:
+def readings(rows: Sequence[Row], run: str, say: Say) -> str:
     """Readings under one another, with the legends, room for what a selected token shows, and the chart.
 
     Args:
         rows: One for each storyteller.
-        colour: One of `COLOURS`.
         run: What tells these readings from others; with another one the browser selects anew.
         say: The language.
     """
     words = {name: say(f"tokens_{name}", **_LEFT_OPEN) for name in _WORDS}
     words |= {f"{name}_about": say(f"tokens_{name}_about") for name in _TERMS}
     sections = "".join(_section(row, say) for row in rows)
-    lines = [Line(row.name, row.title, row.edge, row.reading) for row in rows if row.reading]
-    plot = panels.section(say("tokens_plot"), say("tokens_plot_about")) + chart(lines, say) if lines else ""
+    drawn = chart(rows, say)
+    plot = panels.section(say("tokens_plot"), say("tokens_plot_about")) + drawn if drawn else ""
     return (
-        f'<div class="readings" data-colour="{escape(colour)}" data-run="{escape(run)}"'
-        f' data-words="{_json(words)}">'
+        f'<div class="readings" data-run="{escape(run)}" data-words="{_json(words)}">'
         f"{''.join(_legend(name, say) for name in COLOURS)}"
         f'<div class="rows">{sections}</div>'
         f'<aside class="detail" aria-live="polite" aria-label="{escape(say("tokens_detail"))}"></aside>'
@@ -100,12 +86,7 @@ def level(colour: str, token: ReadToken) -> int:
         return bisect_right((-0.5, -0.1, -0.01, -0.001), -math.exp(token.log_probability) - 1e-12)
     if colour == "rank":
         return bisect_right((2, 11, 101, 1001), token.rank)
-    return bisect_right((1, 2, 4, 6), bits(token.entropy))
-
-
-def bits(nats: float) -> float:
-    """A measure to base e, to base 2."""
-    return nats / math.log(2)
+    return bisect_right((1, 2, 4, 6), token.entropy)
 
 
 def share(probability: float) -> str:
@@ -167,7 +148,7 @@ def _button(reading: Reading, number: int, say: Say) -> str:
     shown = {
         "probability": share(math.exp(token.log_probability)),
         "rank": str(token.rank),
-        "entropy": f"{bits(token.entropy):.1f}",
+        "entropy": f"{token.entropy:.1f}",
     }
     levels = "".join(f' data-{name[0]}="{level(name, token)}" data-{name}="{shown[name]}"' for name in COLOURS)
     text = token.text or token.piece
@@ -187,7 +168,7 @@ def _data(token: ReadToken) -> dict[str, Any]:
         "probability": math.exp(token.log_probability),
         "surprise": round(token.surprise, 3),
         "rank": token.rank,
-        "entropy": round(bits(token.entropy), 3),
+        "entropy": round(token.entropy, 3),
         "others": [[other.token, other.text, round(other.probability, 8)] for other in token.alternatives],
     }
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
-from storylab.decoding import check_opening, check_seed
+from storylab.decoding import check_opening
 from storylab.decoding.settings import shown
 from storylab.errors import StoryLabError
-from storylab.storytellers import Piece
+from storylab.inspection.texts import MOST_CHARACTERS, check_text
 from storylab.ui import cards, panels, tellers
 from storylab.ui.address import Address
 from storylab.ui.controls import AT_ONCE, HIDDEN
-from storylab.ui.links import read_link
+from storylab.ui.links import read_link, read_part
+from storylab.ui.problems import problem_of
 from storylab.ui.seed import read_seed, seed_field
-from storylab.ui.tab import PageTab
+from storylab.ui.tab import PageTab, press
 from storylab.ui.texts import Labels, Say, speaker
-from storylab.ui.token_branch import Branching, View
-from storylab.ui.token_view import COLOURS, SCRIPT, Row, edges, readings
+from storylab.ui.token_branch import Branching, Fork, View
+from storylab.ui.token_reading import Asked, looks
+from storylab.ui.token_view import COLOURS, SCRIPT
 from storylab.ui.visits import Visits
+from storylab.ui.work import Line
 
 EXAMPLE_OPENING = "My dog ran away."
 EXAMPLE_TEXT = (
@@ -30,15 +32,12 @@ EXAMPLE_TEXT = (
 )
 """A story as one expects it, but for one word."""
 EXAMPLE_READERS = ("gpt2-mini-finetuned", "gpt2-mini")
-"""One that knows such stories, and one that does not; more of those that are ready follow where one is missing."""
+"""One that knows such stories, and one that does not."""
 MOST_READERS = 4
-MOST_CHARACTERS = 2000
-"""Of a text; the field takes no more."""
-REFRESH = 0.1
-"""Seconds between two looks at a text that is told."""
 CONCURRENT = 2
 """Visitors for whom texts are read at once."""
-PRESS = "() => window.storylabPress('tokens-run')"
+MOST_VISITORS = 1000
+"""Whose readings are remembered."""
 RECOLOUR = """(colour) => {
   document.querySelector("#tokens-view .readings")?.setAttribute("data-colour", colour);
   const address = new URL(window.location);
@@ -56,7 +55,7 @@ class TokensTab(PageTab):
     def __init__(self, tab: gr.Tab, label: Labels, visits: Visits, address: Address):
         """Build it into a tab."""
         super().__init__(tab, label, visits, address)
-        rows = tellers.ready()
+        self.line, rows = Line(MOST_VISITORS), tellers.ready()
         self.example = self.begin()
         with gr.Column(elem_classes="sheet", elem_id="tokens-ask"):
             self.opening = gr.Textbox(
@@ -105,29 +104,40 @@ class TokensTab(PageTab):
                 elem_id="tokens-view",
                 apply_default_css=False,
             )
-        self.branching = Branching(label, visits, address)
+        self.branching = Branching(label, visits)
         self.shown, self.wanted = gr.State(None), gr.State(None)
         self._wire()
 
     def _wire(self) -> None:
-        fields = [self.opening, self.text, self.readers, self.colour, self.seed]
-        self.tab.select(self._look, outputs=self.readers, **AT_ONCE)
+        branching, fields = self.branching, [self.opening, self.text, self.readers, self.seed]
+        self.tab.select(self._look, self.readers, self.readers, **AT_ONCE)
         filled = self.example.click(self._fill, outputs=[*fields, self.wanted], **AT_ONCE)
-        reading = self.run.click(
-            self._read,
+        asked = self.run.click(
+            self._ask,
             fields,
-            [self.status, self.text, self.view, self.branching.panel, self.shown, self.address.query],
+            [self.status, self.shown, self.wanted, branching.panel, branching.branch],
+            **AT_ONCE,
+        )
+        reading = asked.success(
+            self._read,
+            outputs=[self.status, self.text, self.view, self.shown, self.wanted],
             concurrency_limit=CONCURRENT,
             concurrency_id="tokens",
+            trigger_mode="multiple",
             **HIDDEN,
         )
-        telling = self.branching.wire(self.view, [self.shown, self.colour, self.seed], self.wanted, reading)
-        adopted = self.branching.adopt.click(lambda told: told, self.branching.told, self.text, **AT_ONCE)
+        telling = branching.wire(self.view, [self.shown, self.seed], self.wanted, reading)
+        for done in (reading, *telling):
+            seen = [self.shown, self.colour, branching.branch]
+            done.success(self._follow, seen, self.address.query, **AT_ONCE)
+        adopted = branching.adopt.click(lambda told: told, branching.told, self.text, **AT_ONCE)
         for done in (filled, adopted):
-            done.success(None, js=PRESS, **HIDDEN)
-        stopped = self.stop.click(None, cancels=[reading, *telling], **HIDDEN)
-        stopped.then(self._stopped, outputs=self.status, **AT_ONCE)
+            done.success(None, js=press("tokens-run"), **HIDDEN)
+        self.stop.click(self._stop, outputs=[self.status, branching.html], **AT_ONCE)
         self.colour.change(None, self.colour, js=RECOLOUR, **HIDDEN)
+
+    def connect(self, page: gr.Blocks, tabs: Mapping[str, PageTab], bar: gr.Tabs) -> None:
+        page.unload(self._leave)
 
     @property
     def arriving(self) -> dict[gr.blocks.Block, tuple[str, ...]]:
@@ -138,12 +148,12 @@ class TokensTab(PageTab):
         if query.get("tab") != self.key:
             return [gr.skip()] * 7
         link = read_link(query, [row["name"] for row in tellers.ready()])
-        text = _part(query, "text", _check_text, link.problems)
-        colour = _part(query, "colour", _check_colour, link.problems)
+        text = read_part(query, "text", check_text, link.problems)
+        colour = read_part(query, "colour", _check_colour, link.problems)
         problems = say("problem_link", problems="; ".join(link.problems)) if link.problems else ""
         opening = link.opening or gr.skip()
         if text is None:  # a link to an opening alone has it told
-            text = "" if link.opening else gr.skip()
+            text = "" if link.opening and "text" not in query else gr.skip()
         return [
             opening,
             text,
@@ -156,88 +166,70 @@ class TokensTab(PageTab):
 
     # What happens. `request` is filled in by gradio; its session hash is the visitor.
 
-    def _look(self, request: gr.Request) -> dict:
-        return gr.update(choices=tellers.choices(request, speaker(request), self.visits))
+    def _look(self, request: gr.Request, readers: Sequence[str]) -> dict:
+        """Who can be chosen by now; who is gone is chosen no longer."""
+        choices = tellers.choices(request, speaker(request), self.visits)
+        names = [name for _, name in choices]
+        return gr.update(choices=choices, value=[name for name in readers if name in names])
 
     def _fill(self) -> list[Any]:
         names = [row["name"] for row in tellers.ready()]
         chosen = [name for name in EXAMPLE_READERS if name in names] or names[:2]
-        return [EXAMPLE_OPENING, EXAMPLE_TEXT, chosen, gr.skip(), None, None]
+        return [EXAMPLE_OPENING, EXAMPLE_TEXT, chosen, None, None]
 
-    def _stopped(self, request: gr.Request) -> str:
-        return panels.quiet(speaker(request)("tokens_stopped"))
+    def _follow(self, shown: View | None, colour: str, branch: tuple[Fork, int] | None) -> str | dict[str, Any]:
+        return gr.skip() if shown is None else shown.query(colour, branch)
 
-    def _read(
-        self, request: gr.Request, opening: str, text: str, readers: list[str], colour: str, seed: str
-    ) -> Iterator[list]:
-        """The text is told where there is none, then read by one storyteller after another."""
-        say, hidden = speaker(request), gr.update(visible=False)
-        skips = lambda number: [gr.skip()] * number  # noqa: E731
+    def _stop(self, request: gr.Request) -> list[Any]:
+        visitor, say = request.session_hash, speaker(request)
+        ticket, status = self.line.get(visitor), gr.skip()
+        if isinstance(ticket, Asked) and not ticket.stop.is_set():
+            self.line.end(visitor)
+            status = panels.quiet(say("tokens_stopped"))
+        return [status, self.branching.stop(visitor, say)]
+
+    def _leave(self, request: gr.Request) -> None:
+        self.line.leave(request.session_hash)
+        self.branching.line.leave(request.session_hash)
+
+    def _ask(self, request: gr.Request, opening: str, text: str, readers: list[str], seed: str) -> list[Any]:
+        """What is asked for waits in line, or is refused; what is read by now ends."""
+        say, visitor = speaker(request), request.session_hash
         try:
-            opening, text, given = check_opening(opening), _check_text(text), read_seed(seed)
             if not 1 <= len(readers) <= MOST_READERS:
                 raise StoryLabError(say("problem_many", most=MOST_READERS) if readers else say("problem_choose"))
-            titles, told_seed = tellers.titles(say), None
-            if not text:
-                told_seed, progress = check_seed(given), panels.quiet(say("tokens_tells", title=titles[readers[0]]))
-                yield [progress, *skips(5)]
-                for text in self._tell(request, readers[0], opening, told_seed):
-                    yield [progress, text, *skips(4)]
-            rows, run, colours = [], f"{time.time():.3f}", edges(list(titles))
-            for name in readers:
-                progress = say("tokens_reads", title=titles[name], number=len(rows) + 1, readers=len(readers))
-                yield [panels.progress(progress, len(rows), len(readers)), text, *skips(4)]
-                rows.append(self._row(request, name, titles[name], colours[name], opening, text))
-                yield [gr.skip(), gr.skip(), readings(rows, colour, run, say), hidden, *skips(2)]
-            view = View(opening, text, tuple(readers), colour, told_seed if given is None else given)
-            yield ["", *skips(3), view, view.query()]
+            ticket = Asked(check_opening(opening), check_text(text), tuple(readers), read_seed(seed))
         except StoryLabError as error:
-            yield [cards.problem(str(error)), *skips(5)]
+            self.line.leave(visitor)
+            return [cards.problem(str(error)), gr.skip(), None, gr.skip(), gr.skip()]
+        self.line.ask(visitor, ticket)
+        self.branching.line.leave(visitor)
+        return [panels.progress(say("tokens_waits"), 0, 1), None, gr.skip(), gr.update(visible=False), None]
 
-    def _tell(self, request: gr.Request, name: str, opening: str, seed: int) -> Iterator[str]:
-        """A text as it grows, whole at last."""
-        told, at = "", time.monotonic()
-        for piece in self.visits.load(request.session_hash, name).stream(opening, None, seed):
-            told = told + piece.text if isinstance(piece, Piece) else piece.text
-            if not isinstance(piece, Piece) or time.monotonic() - at > REFRESH:
-                at = time.monotonic()
-                yield told.strip()
-
-    def _row(self, request: gr.Request, name: str, title: str, edge: str, opening: str, text: str) -> Row:
-        from storylab.inspection.tokens import read_text
-
+    def _read(self, request: gr.Request) -> Iterator[dict]:
+        """What is due: a text is told where there is none, then read by one storyteller after another."""
+        visitor, say, nothing = request.session_hash, speaker(request), {self.status: gr.skip()}
+        ticket = self.line.take(visitor)
+        if not isinstance(ticket, Asked):  # refused, or stopped
+            yield nothing
+            return
+        status, wanted = "", gr.skip()
         try:
-            reading = read_text(self.visits.load(request.session_hash, name), opening, text)
-        except StoryLabError as error:
-            return Row(name, title, edge, problem=str(error))
-        return Row(name, title, edge, reading)
-
-
-def _check_text(text: Any) -> str:
-    """A text with its whitespace put in order.
-
-    Raises:
-        StoryLabError: It is none, or too long.
-    """
-    text = " ".join(str(text or "").split())
-    if len(text) > MOST_CHARACTERS:
-        raise StoryLabError(f"the text has {len(text):,} characters, at most {MOST_CHARACTERS:,} are read")
-    return text
+            for name, value in looks(self.visits, visitor, ticket, say):
+                yield nothing if ticket.stop.is_set() else {getattr(self, name): value}
+            if ticket.stop.is_set():
+                status, wanted = panels.quiet(say("tokens_stopped")), None
+        except Exception as error:
+            status, wanted = cards.problem(problem_of(error, say)), None
+        finally:
+            ticket.stop.set()
+        yield {self.status: status, self.wanted: wanted} if not ticket.left.is_set() else nothing
 
 
 def _check_colour(colour: str) -> str:
     if colour not in COLOURS:
         raise StoryLabError(f"colour must be one of {', '.join(COLOURS)}, not {shown(colour)}")
     return colour
-
-
-def _part(query: Mapping[str, str], name: str, check: Callable[[str], str], problems: list[str]) -> str | None:
-    """A part of a link; None where it is missing, or no good, which goes to the problems."""
-    try:
-        return check(query[name]) if name in query else None
-    except StoryLabError as error:
-        problems.append(str(error))
-        return None
 
 
 def _wanted(query: Mapping[str, str]) -> dict[str, Any] | None:

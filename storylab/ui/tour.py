@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import traceback
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -21,19 +19,18 @@ from storylab.ui.links import write_query
 from storylab.ui.tab import PageTab, press
 from storylab.ui.texts import Labels, Say, speaker
 from storylab.ui.visits import Visits
+from storylab.ui.work import Line, Ticket
 
 REFRESH = 0.25
 """Seconds between two looks at what is under way."""
 
 
-@dataclass(eq=False)
-class Walk:
+class Walk(Ticket):
     """A step that a visitor has asked for."""
 
-    name: str
-    stop: threading.Event = field(default_factory=threading.Event)
-    taken: bool = False
-    """Whether it is no longer in line."""
+    def __init__(self, name: str):
+        super().__init__()
+        self.name = name
 
 
 class TourTab(PageTab):
@@ -43,8 +40,7 @@ class TourTab(PageTab):
 
     def __init__(self, tab: gr.Tab, label: Labels, visits: Visits, address: Address):
         super().__init__(tab, label, visits, address)
-        self._walks: dict[str, Walk] = {}
-        self._guard = threading.Lock()
+        self.line = Line(1000)
         self.first = self.begin()
         with gr.Column(elem_classes="sheet", elem_id="tour"):
             titles = [
@@ -125,33 +121,19 @@ class TourTab(PageTab):
 
     def _ask(self, request: gr.Request, name: str) -> str:
         """Note what is asked for, in place of what is under way."""
-        with self._guard:
-            if before := self._walks.pop(request.session_hash, None):
-                before.stop.set()
-            self._walks[request.session_hash] = Walk(name)
+        self.line.ask(request.session_hash, Walk(name))
         return panels.progress(speaker(request)("tour_waits"), 0, 1)
 
     def _stop(self, request: gr.Request) -> str:
-        self._leave(request)
+        self.line.end(request.session_hash)
         return panels.quiet(speaker(request)("tour_stopped"))
 
     def _leave(self, request: gr.Request) -> None:
-        with self._guard:
-            if walk := self._walks.pop(request.session_hash, None):
-                walk.stop.set()
-
-    def _take(self, visitor: str) -> Walk | None:
-        """What a visitor has in line, no longer in line then."""
-        with self._guard:
-            walk = self._walks.get(visitor)
-            if walk is None or walk.taken:
-                return None
-            walk.taken = True
-            return walk
+        self.line.leave(request.session_hash)
 
     def _run(self, request: gr.Request) -> Iterator[list[Any]]:
-        say, walk = speaker(request), self._take(request.session_hash)
-        if walk is None:
+        say, walk = speaker(request), self.line.take(request.session_hash)
+        if not isinstance(walk, Walk):
             yield [gr.skip()] * (2 + len(TOUR))
             return
         try:
@@ -162,10 +144,7 @@ class TourTab(PageTab):
             traceback.print_exc()
             yield self._shown(walk, cards.problem(say("problem_broken")), tour_view.step(walk.name, say))
         finally:
-            walk.stop.set()  # the visitor closed the page
-            with self._guard:
-                if self._walks.get(request.session_hash) is walk:
-                    del self._walks[request.session_hash]
+            self.line.leave(request.session_hash, walk)  # the visitor may have closed the page
 
     def _walk(self, walk: Walk, say: Say) -> Iterator[list[Any]]:
         exhibit, doing, looked = begin(walk.name), None, 0.0

@@ -20,7 +20,7 @@ PLAY: dict[str, tuple[str, dict[str, object]]] = {
     "unigram": ("tokens", {"opening": EXAMPLES["park"], "models": "encoder,seq2seq", "seed": 1}),
     "padding": ("training", {}),
     "repetition": ("decoding", {"opening": EXAMPLES["park"], "models": "gpt2-mini"}),
-    "misaligned": ("training", {"first": "gpt2-mini-prompt-misaligned", "second": "gpt2-mini-prompt"}),
+    "misaligned": ("training", {"first": "train/gpt2-mini-prompt-misaligned", "second": "train/gpt2-mini-prompt"}),
     "packing": ("compare", {"opening": EXAMPLES["park"], "models": "gpt2-mini,gpt2-mini-finetuned", "seed": 1}),
 }
 """Where one can go on from each step: a tab, and what its link says."""

@@ -100,6 +100,10 @@ class TrainingTab(PageTab):
             *(value for panel in self.live for value in panel.arrive(query, say)),
         ]
 
+    def connect(self, page: gr.Blocks, tabs: Mapping[str, PageTab], bar: gr.Tabs) -> None:
+        for panel in self.live:
+            page.unload(panel.leave)
+
     # What happens. `request` is filled in by gradio.
 
     def _open(self, request: gr.Request, *values: Any) -> list[Any]:

@@ -118,6 +118,11 @@ def test_what_is_no_story_of_five_sentences_is_refused(text, message):
         typed_story(text)
 
 
+def test_a_limit_of_ones_own_holds_for_the_characters_of_a_story():
+    with pytest.raises(StoryLabError, match="623 characters, at most 600"):
+        typed_story("One. Two. Three. Four. " + "x" * 600, 600)
+
+
 def test_two_other_stories_stand_beside_one():
     first, second, third = small_corpus().stories[:3]
     assert companions(KITE) == [first, second]

@@ -1,10 +1,15 @@
 """The next token: its distribution stage by stage, and stories that are chosen token by token."""
 
+import json
 import math
+from dataclasses import asdict, replace
 
 import pytest
+import torch
 
+from storylab.cli import main
 from storylab.decoding import PRESETS, Settings
+from storylab.decoding.sampling import RandomStream, TokenChooser
 from storylab.errors import StoryLabError
 from storylab.inspection import next_token as module
 from storylab.inspection.next_token import draw_next, expect, next_token, with_token
@@ -103,6 +108,77 @@ def test_a_token_that_is_no_text_is_not_added():
     for token in (byte, storyteller.mute[0], -1, 10**6):
         with pytest.raises(StoryLabError):
             with_token(storyteller, "He ran.", token)
+    with pytest.raises(StoryLabError, match="no text by itself"):
+        with_token(storyteller, "He ran.", line_break(storyteller))  # the text would lose it, and draw it for ever
+
+
+def line_break(storyteller) -> int:
+    return storyteller.tokenizer.convert_tokens_to_ids("<0x0A>")
+
+
+@pytest.fixture
+def expecting(monkeypatch):
+    """A function that changes what a storyteller expects, where its weights hardly ever would."""
+
+    def change(**changes) -> None:
+        monkeypatch.setattr(module, "expect", lambda *text: replace(expect(*text), **changes))
+
+    return change
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "sample"])
+def test_a_draw_passes_over_tokens_that_are_no_text(strategy, expecting):
+    storyteller = load("seq2seq")
+    settings = Settings(strategy=strategy, temperature=1, top_p=1)
+    before, logits = (
+        draw_next(storyteller, OPENING, "He ran", settings, 3),
+        expect(storyteller, OPENING, "He ran").logits,
+    )
+    logits = logits.clone()
+    for token in (line_break(storyteller), storyteller.tokenizer.convert_tokens_to_ids("<0xE2>")):
+        logits[token] = logits.max() + 50
+    expecting(logits=logits)
+    assert draw_next(storyteller, OPENING, "He ran", settings, 3).token == before.token  # as if they were not there
+
+
+def test_a_draw_says_so_where_only_tokens_that_are_no_text_are_left(expecting):
+    storyteller = load("seq2seq")
+    logits = torch.full_like(expect(storyteller, OPENING, "He ran").logits, -torch.inf)
+    logits[line_break(storyteller)] = 0
+    expecting(logits=logits)
+    with pytest.raises(StoryLabError, match="no token that is text"):
+        draw_next(storyteller, OPENING, "He ran", PURE, 1)
+
+
+def test_where_every_token_is_forbidden_the_models_own_distribution_stands(expecting):
+    storyteller = load("seq2seq")
+    expected = expect(storyteller, OPENING, "")
+    every = torch.arange(len(expected.logits))[None]
+    expecting(context=every)  # all tokens have been told
+    settings = Settings(temperature=0.5, top_p=0.9, no_repeat_ngram_size=1)
+    stages = next_token(storyteller, OPENING, "", settings)
+    assert [stage.name for stage in stages] == ["model", "no_repeat_ngram_size", "temperature", "top_p"]
+    for stage in stages:
+        assert stage.shown == stages[0].shown and math.isfinite(stage.entropy)
+    chosen = TokenChooser(settings, RandomStream(1), storyteller.mute).transform(every, expected.logits)
+    assert stages[-1].shown[0].probability == pytest.approx(float(chosen.exp().max()), rel=1e-4)
+    greedy = next_token(storyteller, OPENING, "", replace(settings, strategy="greedy"))
+    assert greedy[-1].shown[0].probability == 1 and greedy[-1].entropy == 0
+
+
+def test_the_command_draws(capsys):
+    arguments = ["next", OPENING, "He", "--model", "seq2seq", "--preset", "pure"]
+    assert main([*arguments, "--draw", "--seed", "5", "--json"]) in (0, None)
+    printed = json.loads(capsys.readouterr().out)
+    drawn = draw_next(load("seq2seq"), OPENING, "He", PURE, 5)
+    assert printed["drawn"] == pytest.approx(asdict(drawn)) and printed["seed"] == 5
+    assert main([*arguments, "--json"]) in (0, None)
+    assert json.loads(capsys.readouterr().out) == printed["stages"]  # the list that the endpoint returns
+    assert main([*arguments, "--draw", "--seed", "5"]) in (0, None)
+    out = capsys.readouterr().out
+    assert f"drawn with seed 5: {drawn.text!r}" in out and " bits: " in out
+    assert main([*arguments, "--seed", "5"]) not in (0, None)
+    assert "--draw" in capsys.readouterr().err
 
 
 def test_a_beam_search_has_no_next_token():

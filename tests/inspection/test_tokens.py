@@ -3,10 +3,12 @@
 import math
 
 import pytest
+import torch
 
+from storylab.cli import main
 from storylab.errors import StoryLabError
 from storylab.evaluation.score import score, story_losses
-from storylab.inspection.tokens import read_text
+from storylab.inspection.tokens import entropy, read_text
 from storylab.stories import Story
 from storylab.storytellers import load
 
@@ -41,7 +43,9 @@ def test_each_token_has_its_text_rank_entropy_and_alternatives(name):
         probabilities = [other.probability for other in token.alternatives]
         assert len(probabilities) == 10
         assert probabilities == sorted(probabilities, reverse=True)
-        assert 0 <= token.entropy <= math.log(len(storyteller.tokenizer)) + 1e-3
+        assert 0 <= token.entropy <= math.log2(len(storyteller.tokenizer)) + 1e-3
+        if token.entropy < 0.5:  # bits: nearly certain
+            assert probabilities[0] > 0.5
         named = [other.token for other in token.alternatives]
         assert (token.token in named) == (token.rank <= 10)
         if token.rank <= 10:
@@ -83,6 +87,18 @@ def test_the_likeliest_token_is_what_a_greedy_telling_begins_with():
 def test_characters_of_several_bytes_are_spelt_once_whole():
     reading = read_text(load("seq2seq"), "My dog ran away.", "He saw a 🐕 at 7 a.m.")
     assert "".join(token.text for token in reading.tokens).strip() == "He saw a 🐕 at 7 a.m."
+
+
+def test_the_command_names_its_units(capsys):
+    assert main(["tokens", "My dog ran away.", "He ran.", "--model", "seq2seq"]) in (0, None)
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert "surprise, bits" in head and "entropy, bits" in head
+    reading = read_text(load("seq2seq"), "My dog ran away.", "He ran.")
+    assert f"{reading.tokens[0].surprise:.2f}" in rows[0] and f"{reading.tokens[0].entropy:.2f}" in rows[0]
+
+
+def test_the_entropy_is_the_expected_surprise_in_bits():
+    assert entropy(torch.tensor([0.5, 0.25, 0.25, 0.0])) == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(

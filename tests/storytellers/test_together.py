@@ -1,10 +1,12 @@
 """Many stories at once are the stories told one by one."""
 
+import threading
+
 import pytest
 
 from storylab.decoding import Settings
 from storylab.errors import StoryLabError
-from storylab.storytellers.together import tell_together
+from storylab.storytellers.together import tell_side_by_side, tell_together
 
 OPENINGS = [
     "Nora found an old blue kite behind her grandmother's couch.",
@@ -77,3 +79,19 @@ def test_nothing_is_told_where_an_opening_is_no_good(small_seq2seq):
     with pytest.raises(StoryLabError, match="as many seeds"):
         list(tell_together(small_seq2seq, ["My dog ran away."], Settings(), []))
     assert list(tell_together(small_seq2seq, [], Settings(), [])) == []
+
+
+def test_tellings_side_by_side_have_settings_of_their_own_and_stop(small):
+    changes = [{"strategy": "greedy"}, {"temperature": 1.5}, {"max_new_tokens": 5}]
+    settings = [Settings.from_mapping({"max_new_tokens": 40} | change) for change in changes]
+    tellings = [small.begin(OPENINGS[1 + number], one, number) for number, one in enumerate(settings)]
+    for _ in tell_side_by_side(small, tellings):
+        pass
+    for number, telling in enumerate(tellings):
+        alone = small.tell(OPENINGS[1 + number], settings[number], number)
+        assert without_times(telling.telling()) == without_times(alone)
+    stop = threading.Event()
+    tellings = [small.begin(OPENINGS[1], Settings(temperature=2.0), seed) for seed in range(3)]
+    for _ in tell_side_by_side(small, tellings, stop):
+        stop.set()
+    assert [telling.telling("stopped").tokens for telling in tellings] == [1] * 3

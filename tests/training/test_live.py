@@ -1,19 +1,26 @@
 """Training while one looks on: a story learnt by heart aloud, a storyteller fine-tuned in memory."""
 
 import threading
+import time
 
 import pytest
+import torch
+from accelerate.state import AcceleratorState
 
 from storylab.errors import StoryLabError
-from storylab.exhibits.by_heart import agreement, check_story
+from storylab.exhibits import finetune
+from storylab.exhibits.by_heart import MOST_CHARACTERS, agreement
 from storylab.exhibits.finetune import fine_tune
 from storylab.exhibits.openings import KITE
-from storylab.exhibits.overfit import overfit_aloud
-from storylab.exhibits.own import FEWEST_STORIES, RECIPES, hold_out, read_own
+from storylab.exhibits.overfit import overfit, overfit_aloud
+from storylab.exhibits.own import FEWEST_STORIES, hold_out, read_own
+from storylab.inspection.corpus import typed_story
 from storylab.stories import Story, read_stories
+from storylab.storytellers.registry import LOADING
 from storylab.storytellers.storyteller import Storyteller
 from storylab.tokenizers import load_tokenizer
 from storylab.training.processors import use_one_processor
+from storylab.training.turn import Stopped, turn
 
 
 @pytest.fixture(scope="module")
@@ -59,26 +66,92 @@ def test_agreement_counts_words_of_the_story_in_their_order():
     assert agreement("", "She ran") == ([], 0.0)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("One. Two. Three. Four.", "has 4 sentences, 5 are needed"),
-        ("", "has 0 sentences"),
-        ("One. Two. Three. Four. " + "x" * 600, "623 characters, at most 600"),
-    ],
-)
-def test_what_is_no_story_is_refused(text, said):
-    with pytest.raises(StoryLabError, match=said):
-        check_story(text)
+def test_a_story_whose_lines_have_several_sentences_or_no_stop_is_learnt_too(tokenizer):
+    story = typed_story("Ann ran\nIt rained. She fell.\nno stop here\nBen came\nThey went home", MOST_CHARACTERS)
+    heard = []
+    overfit_aloud(story, tokenizer, on_retelling=heard.append, learning_rate=1e-2)
+    assert heard[-1].exact and heard[-1].text == "It rained. She fell. no stop here Ben came They went home"
+    long = Story(("It was May.", "It rained. " * 11, "Ann ran.", "She fell.", "Ben came."))
+    with pytest.raises(StoryLabError, match="14 sentences follow the opening, at most 10 are retold"):
+        overfit_aloud(long, tokenizer, on_retelling=heard.append)
 
 
-def test_a_story_may_be_typed_on_lines_of_its_own():
-    assert check_story("\n  ".join(KITE.sentences)).sentences == KITE.sentences
+def test_a_model_is_not_made_while_another_thread_loads_one(tokenizer, monkeypatch):
+    """It would begin with what transformers makes of torch's functions meanwhile."""
+    made, plain = threading.Event(), torch.nn.Linear.__init__
+
+    def make(layer, *given, **named) -> None:
+        made.set()
+        plain(layer, *given, **named)
+
+    monkeypatch.setattr(torch.nn.Linear, "__init__", make)
+    thread = threading.Thread(target=overfit, args=(KITE, tokenizer), kwargs={"should_stop": lambda: True})
+    with LOADING:
+        thread.start()
+        assert not made.wait(1)
+    assert made.wait(60)
+    thread.join()
+
+
+# One training at a time
+
+
+def test_a_training_waits_for_its_turn_and_gives_up_when_it_should_stop(tokenizer, base, stories):
+    stop, ended, silent = threading.Event(), [], {"on_retelling": lambda heard: None}
+
+    def wait_and_tell(train, *arguments, **settings) -> None:
+        try:
+            ended.append(train(*arguments, should_stop=stop.is_set, **settings))
+        except StoryLabError as error:
+            ended.append(error)
+
+    with turn():
+        threads = [
+            threading.Thread(target=wait_and_tell, args=(overfit_aloud, KITE, tokenizer), kwargs=silent),
+            threading.Thread(target=wait_and_tell, args=(fine_tune, base, stories[:12])),
+        ]
+        for thread in threads:
+            thread.start()
+        threads[0].join(0.5)
+        assert all(thread.is_alive() for thread in threads)
+        stop.set()
+        for thread in threads:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in threads)
+    assert sorted(str(one) for one in ended if isinstance(one, StoryLabError)) == [
+        "training was stopped before its first step"
+    ]
+    assert [one.steps for one in ended if not isinstance(one, StoryLabError)] == [0]
+    with pytest.raises(Stopped), turn(stop.is_set):
+        pass
+    with turn():  # nobody holds it
+        pass
+
+
+def test_trainings_at_once_do_not_disturb_each_other(tokenizer, base, stories, monkeypatch):
+    """Each resets what accelerate notes for the whole process."""
+    courses, ended, reset = [], [], AcceleratorState._reset_state
+
+    def slowly(*given, **named) -> None:
+        reset(*given, **named)
+        time.sleep(0.05)  # time enough for another training to take a step
+
+    monkeypatch.setattr(AcceleratorState, "_reset_state", slowly)
+
+    def tune() -> None:
+        try:
+            ended.append(fine_tune(base, stories[:12], on_course=courses.append, should_stop=lambda: len(courses) > 5))
+        except BaseException as error:
+            ended.append(error)
+
+    tuning = threading.Thread(target=tune, daemon=True)
+    tuning.start()
+    while tuning.is_alive():
+        overfit(KITE, tokenizer, should_stop=lambda: not tuning.is_alive())
+    assert [type(one).__name__ for one in ended] == ["FineTuned"]
 
 
 def test_one_processor_is_a_matter_of_the_thread_that_asks_for_it():
-    import torch
-
     before, counted = torch.get_num_threads(), {}
     torch.set_num_threads(2)  # the tests run with one
 
@@ -95,6 +168,27 @@ def test_one_processor_is_a_matter_of_the_thread_that_asks_for_it():
         thread.join()
     assert counted == {"alone": 1, "other": 2}
     torch.set_num_threads(before)
+
+
+def test_threads_that_ask_for_one_processor_at_once_leave_the_others_theirs(monkeypatch):
+    before, counted, plain = torch.get_num_threads(), [], torch.set_num_threads
+    plain(2)
+
+    def slowly(number: int) -> None:
+        plain(number)
+        time.sleep(0.02)  # time enough for another thread to come in between
+
+    monkeypatch.setattr(torch, "set_num_threads", slowly)
+    threads = [threading.Thread(target=use_one_processor) for _ in range(4)]
+    threads.append(threading.Thread(target=lambda: counted.append(torch.get_num_threads())))
+    for thread in threads[:4]:
+        thread.start()
+    for thread in threads[:4]:
+        thread.join()
+    threads[4].start()
+    threads[4].join()
+    assert counted == [2]
+    plain(before)
 
 
 # One's own stories
@@ -153,13 +247,45 @@ def test_what_was_learnt_before_stop_is_kept(base, stories):
     )
     assert (tuned.ended_by, tuned.course.step) == ("stopped", 2)
     assert len(tuned.course.losses) == 2
-    with pytest.raises(StoryLabError, match="before its first step"):
+    assert tuned.after.nll != tuned.before.nll
+    with pytest.raises(StoryLabError, match="training was stopped before its first step"):
         fine_tune(base, stories[:12], should_stop=lambda: True)
-    assert fine_tune.__kwdefaults__["seconds"] == 180
+
+
+def test_a_training_ends_when_its_time_is_up(base, stories):
+    with pytest.raises(StoryLabError, match="the time was up before its first step"):
+        fine_tune(base, stories[:12], seconds=0)
+    tuned = fine_tune(base, stories[:12], on_course=lambda course: time.sleep(2), seconds=2)
+    assert (tuned.ended_by, tuned.course.step) == ("time", 1)
+
+
+def test_stop_is_heard_while_the_base_is_measured(base, stories, monkeypatch):
+    monkeypatch.setattr(finetune, "AT_ONCE", 1)  # a story a pass
+    asked = []
+
+    def should_stop() -> bool:
+        asked.append(True)
+        return len(asked) > 3
+
+    held = [story for story in stories if story in hold_out(stories).validation]
+    assert len(held) > 3
+    with pytest.raises(StoryLabError, match="training was stopped before its first step"):
+        fine_tune(base, stories, should_stop=should_stop)
+    assert len(asked) == 4  # before the turn, before the measurement, and after each of two stories
+
+
+def test_for_somebody_who_left_nothing_is_measured(base, stories, monkeypatch):
+    scored = []
+    plain = finetune.score
+    monkeypatch.setattr(finetune, "score", lambda *given: scored.append(given) or plain(*given))
+    courses = []
+    gone = lambda: bool(courses)  # noqa: E731
+    with pytest.raises(StoryLabError, match="nobody waited"):
+        fine_tune(base, stories[:12], on_course=courses.append, should_stop=gone, has_left=gone)
+    assert len(scored) == 1  # the base, before the first step
 
 
 def test_only_small_storytellers_can_be_fine_tuned(base, stories):
     base.name = "gpt2"
     with pytest.raises(StoryLabError, match="gpt2 can't be fine-tuned here; gpt2-mini-finetuned"):
         fine_tune(base, stories)
-    assert all(recipe.keep == "last" for recipe in RECIPES.values())  # nothing is chosen by what it is measured on

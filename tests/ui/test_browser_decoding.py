@@ -66,3 +66,18 @@ def test_a_sweep_draws_its_points_and_stops(open_page):
     page.locator("#decoding-sweep-stop").click()
     expect(page.locator("#decoding-sweep-progress")).to_contain_text("Stopped.")
     assert sideways(page) <= 0
+
+
+def test_a_newer_press_takes_the_place_of_the_older_and_stop_ends_it(open_page):
+    page = open_page(tab="decoding", models="gpt2-mini-finetuned", opening=DOG, seed="1")
+    run, shared = page.locator("#decoding-run"), page.locator(".shared")
+    for seed in ("1", "2", "3"):
+        page.locator("#decoding-seed textarea, #decoding-seed input").fill(seed)
+        run.click()
+    expect(shared).to_contain_text("seed 3")
+    wait_until_told(page)
+    expect(shared).to_contain_text("seed 3")
+    run.click()
+    page.locator("#decoding-stop").click()
+    expect(page.locator('.strategies[aria-busy="true"]')).to_have_count(0)
+    assert page.locator(".strategy.idle").count() == 10 or "stopped" in page.locator(".strategies").inner_text()

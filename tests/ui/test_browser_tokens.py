@@ -94,3 +94,29 @@ def test_what_is_wrong_is_said_and_nothing_is_lost(open_page):
     page.locator("#tokens-run").click()
     expect(problem).to_contain_text("The opening is empty")
     expect(page.locator(".reading")).to_have_count(2)
+
+
+def test_the_colour_chosen_meanwhile_stays_and_a_branch_has_the_seed_of_the_told_text(open_page):
+    page = open_page(tab="tokens", opening="My dog ran away.", models="seq2seq", run="1")  # a seed is drawn
+    page.get_by_role("radio", name="Entropy").check()
+    wait_until_read(page, 1)
+    expect(page.locator('.readings[data-colour="entropy"]')).to_be_visible()
+    expect(page).to_have_url(re.compile("colour=entropy"))
+    seed = dict(parse_qsl(urlsplit(page.url).query))["seed"]
+    text = page.locator("#tokens-text textarea").input_value()
+    reading(page, "seq2seq").locator(".token").nth(5).click()
+    page.locator(".detail .branch").click()
+    told = wait_until_branched(page)
+    assert " ".join(told.split()) == f"My dog ran away. {text}"  # the same luck tells the same
+    expect(page).to_have_url(re.compile("at=5"))
+    assert dict(parse_qsl(urlsplit(page.url).query))["seed"] == seed
+
+
+def test_a_text_that_is_too_long_is_left_out_and_nothing_is_told_in_its_place(open_page):
+    page = open_page(tab="tokens", opening="My dog ran away.", models="seq2seq", text="word " * 500, run="1")
+    wait_until_read(page, 1)
+    assert "elephant" in page.locator("#tokens-text textarea").input_value()
+    expect(reading(page, "seq2seq")).to_contain_text("elephant")
+    page.locator("#tokens-run").click()  # a moment later the text is another
+    page.locator("#tokens-stop").click()
+    expect(page.locator("#tokens-status progress")).to_have_count(0)

@@ -1,5 +1,8 @@
-"""The Decoding tab's parts that need no server: its HTML, its charts, what stops its work."""
+"""The Decoding tab's parts that need no server: its HTML and its charts."""
 
+from types import SimpleNamespace
+
+import gradio as gr
 import pytest
 
 from storylab.decoding import Settings
@@ -8,9 +11,11 @@ from storylab.inspection.strategies import STRATEGIES
 from storylab.inspection.sweep import TEMPERATURES, SweepPoint
 from storylab.storytellers import load
 from storylab.ui import decoding_charts, decoding_view
+from storylab.ui.address import Address
+from storylab.ui.decoding import DecodingTab
 from storylab.ui.decoding_next import SLIDERS, next_settings
-from storylab.ui.decoding_stops import Stops
-from storylab.ui.texts import LANGUAGES, Say
+from storylab.ui.texts import LANGUAGES, Labels, Say
+from storylab.ui.visits import OWN_NAME, Visits
 
 SAY = Say()
 NASTY = "<img src=x onerror=alert(1)> & {{value}}"
@@ -41,6 +46,7 @@ def test_bars_have_a_row_a_token_and_a_column_a_stage():
     shown = decoding_view.bars(stages, settings, storyteller.kind.end, SAY)
     assert shown.count("<tr>") == 13 and shown.count('class="bar"') == 36
     assert "Temperature 0.5" in shown and "Top-k 2" in shown and "2 tokens" in shown
+    assert f"{stages[0].entropy:.2f} bits" in shown
     assert shown.count("<b>–</b>") == 10  # cut off by top-k
     for found in stages[0].shown:
         assert f'data-token="{found.token}"' in shown
@@ -63,13 +69,77 @@ def test_the_charts_hold_every_point_and_keep_their_axes():
     assert "10" in decoding_view.sweep_table(POINTS, SAY)
 
 
-def test_newer_work_ends_the_older_and_a_stop_ends_the_newest():
-    stops = Stops()
-    first, other = stops.begin("me"), stops.begin("you")
-    second = stops.begin("me")
-    assert first.is_set() and not second.is_set() and not other.is_set()
-    assert stops.is_last("me", second) and not stops.is_last("me", first)
-    stops.end("me")
-    assert second.is_set()
-    stops.leave("you")
-    assert other.is_set() and not stops.is_last("you", other)
+# What a visitor asks for, and when
+
+VALUES = [1, 1, 0, 1, 0, 1]
+
+
+@pytest.fixture(scope="module")
+def tab():
+    with gr.Blocks(), gr.Tabs(), gr.Tab("decoding") as place:
+        return DecodingTab(place, Labels(), Visits(), Address())
+
+
+@pytest.fixture
+def me(tab):
+    visitor = SimpleNamespace(session_hash="me", headers={}, query_params={})
+    yield visitor
+    tab.line.leave("me")
+    tab.sweep.line.leave("me")
+
+
+def ask(tab, me, seed: str, name: str = "seq2seq", text: str = "") -> list:
+    return tab._ask(me, "My dog ran away.", name, seed, text, *VALUES)
+
+
+def test_each_thing_that_was_asked_for_is_told_once_and_the_newest_counts(tab, me):
+    ask(tab, me, "1")
+    ask(tab, me, "2")
+    *_, told = tab._tell(me)
+    assert "seed 2" in told and told.count('class="strategy told"') == len(STRATEGIES)
+    assert list(tab._tell(me)) == [gr.skip()]  # the listener of the first
+
+
+def test_what_waits_in_line_can_be_stopped(tab, me):
+    ask(tab, me, "1")
+    assert tab._stop(me).count('class="strategy idle"') == len(STRATEGIES)
+    assert list(tab._tell(me)) == [gr.skip()]
+    progress, *_ = tab.sweep._ask(me, "seq2seq")
+    assert "Waiting in line" in progress
+    assert "Stopped" in tab.sweep._stop(me)
+    assert [look[0] for look in tab.sweep._run(me)] == [gr.skip()]
+    assert tab.sweep._stop(me) == gr.skip()  # nothing is left
+
+
+def test_a_newer_press_ends_what_is_told_and_nothing_old_is_shown(tab, me):
+    ask(tab, me, "1")
+    telling = tab._tell(me)
+    assert "seed 1" in next(telling)
+    ask(tab, me, "2")
+    assert set(map(str, telling)) <= {str(gr.skip())}
+    tab._stop(me)
+
+
+def test_whatever_goes_wrong_is_said_and_logged(tab, me, monkeypatch, capsys):
+    ask(tab, me, "1", OWN_NAME)  # that is gone
+    assert "train it again" in list(tab._tell(me))[-1]
+    monkeypatch.setattr(tab.visits, "load", lambda *_: 1 / 0)
+    for asked, looks in ((ask, tab._tell), (lambda *_: tab.sweep._ask(me, "seq2seq"), tab.sweep._run)):
+        asked(tab, me, "1")
+        assert "Something went wrong" in str(list(looks(me))[-1])
+        assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_text_with_half_a_character_is_refused_in_words(tab, me):
+    assert "surrogate" in ask(tab, me, "1", text="He \ud800")[0]
+    assert tab._follow("My dog ran away.", "seq2seq", "1", None, "\ud800", *VALUES) == gr.skip()
+
+
+def test_a_link_with_a_text_that_is_too_long_leaves_the_text_as_it_was(tab):
+    values = dict(zip(tab.arriving, tab.arrive({"text": "x" * 2001}, SAY), strict=True))
+    assert "at most 2,000" in values[tab.problem] and values[tab.next.text] == gr.skip()
+
+
+def test_a_storyteller_that_is_gone_is_chosen_no_longer(tab, me):
+    update, *_ = tab._open(me, OWN_NAME)
+    assert update["value"] in [name for _, name in update["choices"]] and update["value"] != OWN_NAME

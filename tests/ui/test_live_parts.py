@@ -1,6 +1,7 @@
 """Training while one looks on, without a browser: asking, waiting, stopping, what is shown."""
 
 import shutil
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -11,7 +12,8 @@ import pytest
 from storylab.exhibits.by_heart import Retelling
 from storylab.exhibits.openings import KITE
 from storylab.storytellers.storyteller import Storyteller
-from storylab.ui import live_finetune
+from storylab.training.turn import turn
+from storylab.ui import live_finetune, live_overfitting
 from storylab.ui.address import Address
 from storylab.ui.live_finetune import OwnTraining
 from storylab.ui.live_overfit import LiveOverfit
@@ -19,6 +21,7 @@ from storylab.ui.live_overfitting import Asked, Overfitting
 from storylab.ui.live_plot import loss_plot
 from storylab.ui.plots import Line as Curve
 from storylab.ui.texts import Labels, Say
+from storylab.ui.training import TrainingTab
 from storylab.ui.visits import OWN_NAME, Visits
 from storylab.ui.work import Latest, Line, Ticket, Work
 
@@ -49,39 +52,123 @@ def own() -> OwnTraining:
 # Work in threads
 
 
-def test_work_ends_with_its_with_and_what_it_could_not_do_is_said(capsys):
-    class Endless(Work):
-        def work(self) -> None:
-            self.stop.wait(60)
+class Slow(Work):
+    """Takes a second, whatever it is asked."""
 
+    def __init__(self, ticket: Ticket, worth: bool = False):
+        super().__init__(text, ticket)
+        self.worth, self.cleared = worth, threading.Event()
+
+    @property
+    def worth_waiting(self) -> bool:
+        return self.worth
+
+    def work(self) -> None:
+        time.sleep(1)
+
+    def ended(self) -> None:
+        assert not self.thread.is_alive()
+        self.cleared.set()
+
+
+def test_who_leaves_waits_for_nothing_and_what_is_left_clears_itself_up():
+    ticket = Ticket()
+    work = Slow(ticket)
+    began = time.monotonic()
+    with work:
+        next(work.looks(10))
+    assert time.monotonic() - began < 0.5 and work.thread.is_alive()
+    assert ticket.stop.is_set() and ticket.left.is_set() and not work.cleared.is_set()
+    assert work.cleared.wait(10)
+
+
+def test_a_stop_that_comes_while_a_look_is_shown_is_answered_at_once_too():
+    ticket = Ticket()
+    with Slow(ticket, worth=True) as work:
+        looks = work.looks(10)
+        next(looks)
+        ticket.stop.set()
+        began = time.monotonic()
+        next(looks)
+        assert time.monotonic() - began < 0.5
+
+
+@pytest.mark.parametrize("worth", [False, True])
+def test_stop_is_answered_at_once_and_only_what_is_kept_is_waited_for(worth):
+    ticket = Ticket()
+    threading.Timer(0.1, ticket.stop.set).start()
+    began, times = time.monotonic(), []
+    with Slow(ticket, worth) as work:
+        for _ in work.looks(10):
+            times.append(time.monotonic() - began)
+    times.append(time.monotonic() - began)
+    assert times[1] < 0.5  # the look at the stopped one, or the end
+    assert len(times) == (3 if worth else 2) and (times[-1] >= 1) == worth
+
+
+def test_an_error_that_nobody_can_mend_is_for_the_log(capsys):
     class Broken(Work):
         def work(self) -> None:
             raise ValueError("no words for visitors")
 
-    with Endless(text) as work:
-        next(work.looks(0.01))
-    assert not work.thread.is_alive() and work.problem == ""
-    with Broken(text) as work:
+    with Broken(text, Ticket()) as work:
         list(work.looks(0.01))
     assert work.problem == text("problem_broken") and "no words for visitors" in capsys.readouterr().err
 
 
-def test_a_ticket_is_taken_once_and_a_newer_one_stops_it():
+def test_a_ticket_is_taken_once_and_a_newer_one_ends_it():
     line, first, second = Line(10), Ticket(), Ticket()
     line.ask("me", first)
     assert line.take("me") is first and line.take("me") is None and line.take("other") is None
     line.ask("me", second)
-    assert first.stop.is_set() and not second.stop.is_set()
-    assert line.end("me") and second.stop.is_set()  # it had not begun
+    assert first.stop.is_set() and first.left.is_set() and not second.stop.is_set()
+    assert line.end("me") and second.left.is_set()  # it had not begun
     assert line.take("me") is None
     assert not line.end("nobody")
 
 
-def test_of_many_visitors_the_oldest_is_forgotten():
+def test_what_has_begun_is_stopped_for_somebody_who_waits_for_its_end():
+    line, ticket = Line(10), Ticket()
+    line.ask("me", ticket)
+    line.take("me")
+    assert not line.end("me") and ticket.stop.is_set() and not ticket.left.is_set()
+    line.leave("me", Ticket())  # another one is done
+    assert line.get("me") is ticket
+    line.leave("me", ticket)
+    assert line.get("me") is None and ticket.left.is_set()
+
+
+def test_a_ticket_is_taken_by_one_of_many_threads():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    for _ in range(50):
+        line, taken, together = Line(10), [], threading.Barrier(8)
+        line.ask("me", Ticket())
+
+        def take(line=line, taken=taken, together=together) -> None:
+            together.wait()
+            taken.append(line.take("me"))
+
+        threads = [threading.Thread(target=take) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sum(ticket is not None for ticket in taken) == 1
+    sys.setswitchinterval(before)
+
+
+def test_of_many_visitors_the_oldest_is_forgotten_and_ended():
     kept = Latest[int](2)
     for number, name in enumerate("abcb"):
         kept.put(name, number)
     assert [kept.get(name) for name in "abc"] == [None, 3, 2]
+    kept.leave("b")
+    assert kept.get("b") is None
+    line, tickets = Line(2), [Ticket() for _ in range(3)]
+    for name, ticket in zip("abc", tickets, strict=True):
+        line.ask(name, ticket)
+    assert [ticket.left.is_set() for ticket in tickets] == [True, False, False]
 
 
 # Looks
@@ -128,19 +215,67 @@ def test_a_bad_link_is_left_out(overfit):
     assert all(value == gr.skip() for value in overfit.arrive({"story": "No.", "rate": "nan"}, text))
 
 
-def test_a_training_ends_soon_after_stop_and_when_the_page_is_closed(overfit):
-    for end in (lambda running: overfit._stop(ME), lambda running: running.close()):
-        overfit._ask(ME, STORY, 1e-7)
-        running = overfit._train(ME)
-        for look in running:
-            if "live-figures" in str(look[1]):
-                break
-        began = time.monotonic()
-        end(running)
-        last = list(running)
-        assert time.monotonic() - began < 5  # on a busy machine; one step and one token, some 20 ms
-        assert not [thread for thread in threading.enumerate() if thread.name == "Overfitting"]
-        assert not last or "Stopped after" in last[-1][1]
+def gone(name: str) -> bool:
+    """Whether the threads of a name end soon."""
+    for thread in [thread for thread in threading.enumerate() if thread.name == name]:
+        thread.join(10)  # on a busy machine; one step and one token, some 20 ms
+    return name not in [thread.name for thread in threading.enumerate()]
+
+
+def under_way(running) -> None:
+    """Go on until the figures of a training are seen."""
+    for look in running:
+        if "live-figures" in str(look[1]):
+            return
+    raise AssertionError("it has ended")
+
+
+def test_a_training_ends_soon_after_stop_and_says_how_far_it_came(overfit):
+    overfit._ask(ME, STORY, 1e-7)
+    running = overfit._train(ME)
+    under_way(running)
+    began = time.monotonic()
+    overfit._stop(ME)
+    *_, last = running
+    assert time.monotonic() - began < 5
+    assert "Stopped after" in last[1] and last[3]["visible"]
+    assert gone("Overfitting") and overfit.line.get("me") is None
+
+
+def test_a_training_that_runs_out_of_time_says_so(overfit, monkeypatch):
+    monkeypatch.setattr(live_overfitting, "MOST_SECONDS", 0.5)
+    overfit._ask(ME, STORY, 1e-7)
+    *_, last = overfit._train(ME)
+    assert "The time is up after" in last[1]
+
+
+def test_closing_the_page_waits_for_nothing_and_ends_the_training(overfit):
+    overfit._ask(ME, STORY, 1e-7)
+    running = overfit._train(ME)
+    under_way(running)
+    began = time.monotonic()
+    running.close()  # in gradio's event loop
+    assert time.monotonic() - began < 0.1
+    assert gone("Overfitting")
+
+
+def test_with_the_page_goes_what_a_visitor_had(overfit, own):
+    for panel, kept in ((overfit, overfit.learnt), (own, own.bases)):
+        ticket = Ticket()
+        panel.line.ask("me", ticket)
+        kept.put("me", "something")
+        kept.put("other", "something")
+        panel.leave(ME)
+        assert ticket.left.is_set() and panel.line.get("me") is None
+        assert kept.get("me") is None and kept.get("other")
+
+
+def test_the_page_tells_the_panels_that_it_is_closed():
+    with gr.Blocks() as page, gr.Tabs() as bar, gr.Tab("training") as place:
+        tab = TrainingTab(place, Labels(), Visits(), Address())
+        tab.connect(page, {}, bar)
+    told = [listener.fn for listener in page.fns.values() if any(event == "unload" for _, event in listener.targets)]
+    assert {panel.leave for panel in tab.live} <= set(told)
 
 
 def test_what_waits_in_line_can_be_stopped(overfit):
@@ -153,27 +288,69 @@ def test_what_waits_in_line_can_be_stopped(overfit):
 # One's own stories
 
 
-def test_no_file_a_large_one_and_nobody_to_begin_with_are_refused(own, tmp_path):
-    large = tmp_path / "large.csv"
+def test_no_file_a_large_one_and_nobody_to_begin_with_are_refused(own, tmp_path, tiny_csv):
+    large, other = tmp_path / "large.csv", tmp_path / "other.csv"
     large.write_bytes(b"x" * (live_finetune.MOST_BYTES + 1))
+    shutil.copy(tiny_csv, other)
     for path, base, said in (
         (None, "seq2seq", text("problem_file")),
         (str(tmp_path / "gone.csv"), "seq2seq", text("problem_file")),
         (str(large), "seq2seq", "1.0 MB"),
+        (str(other), "gpt2", text("problem_choose")),
     ):
-        problem, *_ = own._ask_own(ME, path, base)
-        assert said in problem and 'role="alert"' in problem
-    assert not large.exists()
+        problem, *_, field = own._ask_own(ME, path, base)
+        assert said in problem and 'role="alert"' in problem and field is None
+    assert not large.exists() and not other.exists()
     assert text("problem_choose") in own._ask_small(ME, "gpt2")[0]
+    assert len(list(own._train(ME))) == 1  # nothing to do
 
 
 def test_a_wrong_file_is_one_clear_message_without_a_path_and_is_deleted(own, tmp_path):
     path = tmp_path / "wrong.csv"
     path.write_text("a,b\n1,2\n", encoding="utf-8")
-    own._ask_own(ME, str(path), "seq2seq")
-    *_, (problem, *_) = own._train(ME)
+    problem, *_ = own._ask_own(ME, str(path), "seq2seq")
     assert "rong.csv" in problem and str(tmp_path) not in problem and "missing column" in problem
     assert not path.exists()
+
+
+def test_no_file_waits_whatever_becomes_of_who_asked(own, tmp_path, tiny_csv):
+    tickets = []
+    for name in ("first.csv", "second.csv"):
+        path = tmp_path / name
+        shutil.copy(tiny_csv, path)
+        problem, look, *_ = own._ask_own(ME, str(path), "seq2seq")
+        assert problem == "" and text("live_waits") in look
+        assert not path.exists()  # it is read already
+        tickets.append(own.line.get("me"))
+    assert [ticket.left.is_set() for ticket in tickets] == [True, False]  # replaced while it waited
+    assert len(tickets[1].stories) == 64
+    own.leave(ME)  # left while it waited
+    assert tickets[1].left.is_set() and len(list(own._train(ME))) == 1
+
+
+def test_stop_is_answered_while_a_training_gets_ready_and_while_it_waits_for_its_turn(own):
+    with turn():  # another one trains
+        own._ask_small(ME, "seq2seq")
+        running = own._train(ME)
+        assert text("live_begins") in next(running)[1]
+        threading.Timer(0.2, own._stop, [ME]).start()
+        began = time.monotonic()
+        *_, (problem, look, stop, *_) = running
+        assert time.monotonic() - began < 0.2 + 1  # 0.02 s on a machine of one's own
+        assert problem == "" and text("live_stopped") in look and not stop["visible"]
+        assert gone("FineTuning")
+
+
+def test_closing_the_page_during_a_fine_tuning_waits_for_nothing_and_keeps_nothing(own):
+    own.visits.leave("other")
+    own._ask_small(OTHER, "seq2seq")
+    running = own._train(OTHER)
+    under_way(running)
+    began = time.monotonic()
+    own.leave(OTHER)
+    running.close()
+    assert time.monotonic() - began < 0.1
+    assert gone("FineTuning") and own.visits.own("other") is None
 
 
 def test_stories_are_learnt_until_stop_then_measured_kept_and_compared(own, tmp_path, tiny_csv):
@@ -181,13 +358,11 @@ def test_stories_are_learnt_until_stop_then_measured_kept_and_compared(own, tmp_
     shutil.copy(tiny_csv, path)
     own._ask_own(ME, str(path), "seq2seq")
     running = own._train(ME)
-    for look in running:
-        if "live-figures" in str(look[1]):
-            own._stop(ME)
-            break
-    *_, (problem, look, _, more, _, opening, field) = running
+    under_way(running)
+    own._stop(ME)
+    *_, (problem, look, _, more, _, opening) = running
     assert problem == "" and "what was learnt is kept" in look and look.count("<td>") == 4
-    assert more["visible"] and field is None and not path.exists()
+    assert more["visible"]
     assert isinstance(own.visits.load("me", OWN_NAME), Storyteller) and own.visits.own("other") is None
     *_, told = own._tell(ME, opening)
     assert told.count('<section class="sample"') == 3 and text("title_yours") in told

@@ -3,8 +3,10 @@
 import json
 import re
 import shutil
+import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -22,6 +24,7 @@ from storylab.ui.vote import BlindVote
 
 text = Say()
 NASTY = "<img src=x onerror=alert(1)> & ${value} `x`"
+ME = SimpleNamespace(session_hash="me", headers={}, query_params={})
 
 
 @pytest.fixture(scope="module")
@@ -137,60 +140,101 @@ def own() -> OwnStories:
         return OwnStories(place, Labels())
 
 
-def test_no_file_a_large_file_nobody_and_too_many_are_refused(own, tmp_path, tiny_csv):
-    large = tmp_path / "large.csv"
+def test_no_file_a_large_file_nobody_and_too_many_are_refused_and_no_file_stays(own, tmp_path, tiny_csv):
+    large, many = tmp_path / "large.csv", ["encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned", "smollm2"]
     large.write_bytes(b"x" * (own_stories.MOST_BYTES + 1))
-    many = ["encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned", "smollm2"]
+    mine = [shutil.copy(tiny_csv, tmp_path / name) for name in ("first.csv", "second.csv")]
     for path, chosen, said in (
         (None, ["seq2seq"], text("problem_file")),
         (str(tmp_path / "gone.csv"), ["seq2seq"], text("problem_file")),
         (str(large), ["seq2seq"], "1.0 MB"),
-        (str(tiny_csv), [], text("problem_choose")),
-        (str(tiny_csv), many, "At most 4"),
+        (str(mine[0]), [], text("problem_choose")),
+        (str(mine[1]), many, "At most 4"),
     ):
-        message, *_ = own._ask(None, path, chosen)
-        assert said in message and 'role="alert"' in message
-    list(own._run(None, str(large), ["seq2seq"]))
-    assert not large.exists()
+        message, *_, field = own._ask(ME, path, chosen)
+        assert said in message and 'role="alert"' in message and field is None
+    assert not list(tmp_path.glob("*.csv"))
+    assert len(list(own._run(ME))) == 1  # nothing to do
 
 
 def test_a_file_is_evaluated_reported_and_deleted_and_the_field_emptied(own, tmp_path, tiny_csv):
     path = tmp_path / "mine.csv"
     path.write_text("\n".join(tiny_csv.read_text(encoding="utf-8").splitlines()[:4]), encoding="utf-8")
-    assert 'role="status"' in own._ask(None, str(path), ["seq2seq"])[0]
-    running = own._run(None, str(path), ["seq2seq"])
-    for shown in running:
-        message, markdown, archive, _, field = shown
-        if field is None:
+    message, *_, field = own._ask(ME, str(path), ["seq2seq"])
+    assert 'role="status"' in message and field is None and not path.exists()
+    folder = own.line.get("me").folder
+    running = own._run(ME)
+    looks = []
+    for look in running:
+        looks.append(look)
+        if look[0] == "":
             break
-        assert 'role="status"' in message
+    *before, (message, markdown, archive, _) = looks
+    assert before and all('role="status"' in look[0] for look in before)
     assert message == "" and markdown.startswith("# Evaluation\n\n3 stories") and "`seq2seq`" in markdown
     with zipfile.ZipFile(archive["value"]) as files:
         assert {"report.json", "report.md", "report.stories/seq2seq.txt"} <= set(files.namelist())
         assert json.loads(files.read("report.json"))["stories"]["number"] == 3
     running.close()
-    assert not path.exists() and not Path(archive["value"]).exists()
-    assert text("problem_file") in own._ask(None, str(path), ["seq2seq"])[0]  # a second click
+    assert gone(folder) and own.line.get("me") is None
+    assert text("problem_file") in own._ask(ME, str(path), ["seq2seq"])[0]  # a second click
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "sentence1,sentence2,sentence3,sentence4,sentence5\n", "\0\0"])
 def test_a_wrong_file_is_one_clear_message_without_a_path(own, tmp_path, content):
     path = tmp_path / "wrong.csv"
     path.write_text(content, encoding="utf-8")
-    *_, (message, *_) = own._run(None, str(path), ["seq2seq"])
+    own._ask(ME, str(path), ["seq2seq"])
+    folder = own.line.get("me").folder
+    *_, (message, *_) = own._run(ME)
     assert 'role="alert"' in message and "/" not in re.sub("<.*?>", "", message) and "rong.csv" in message
-    assert not path.exists()
+    assert not path.exists() and gone(folder)
 
 
-def test_stopping_ends_the_work(own, tmp_path, tiny_csv):
-    path = tmp_path / "mine.csv"
-    shutil.copy(tiny_csv, path)
-    running = own._run(None, str(path), ["seq2seq"])
+def ask_for(own, tiny_csv, tmp_path) -> Path:
+    """Ask for an evaluation; returns the folder in which the file waits."""
+    own._ask(ME, str(shutil.copy(tiny_csv, tmp_path / "mine.csv")), ["seq2seq"])
+    folder = own.line.get("me").folder
+    assert (folder / "mine.csv").exists()
+    return folder
+
+
+def gone(folder: Path) -> bool:
+    """Whether a folder is deleted, soon."""
+    until = time.monotonic() + 60
+    while folder.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    return not folder.exists()
+
+
+def test_a_file_that_waits_is_deleted_when_another_takes_its_place_or_the_page_is_closed(own, tmp_path, tiny_csv):
+    first = ask_for(own, tiny_csv, tmp_path)
+    second = ask_for(own, tiny_csv, tmp_path)
+    assert not first.exists() and second.exists()
+    own.leave(ME)
+    assert not second.exists()
+    third = ask_for(own, tiny_csv, tmp_path)
+    assert text("own_stopped") in own._stop(ME)[0]
+    assert not third.exists() and len(list(own._run(ME))) == 1
+
+
+@pytest.mark.parametrize("end", ["stop", "close"])
+def test_stopping_and_closing_the_page_wait_for_nothing_and_end_the_work(own, tmp_path, tiny_csv, end):
+    folder = ask_for(own, tiny_csv, tmp_path)
+    running = own._run(ME)
     next(running)
     work = running.gi_frame.f_locals["work"]
-    running.close()  # what gradio does when the visitor stops or leaves
+    began = time.monotonic()
+    if end == "close":
+        running.close()
+        assert time.monotonic() - began < 0.1
+    else:
+        own._stop(ME)
+        assert all(value == gr.skip() for value in list(running)[-1])
+        assert time.monotonic() - began < 1
     work.thread.join(120)
     assert not work.thread.is_alive() and not work.markdown and not work.problem
+    assert gone(folder)
 
 
 # The vote

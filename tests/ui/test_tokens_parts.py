@@ -4,17 +4,20 @@ import html
 import json
 import math
 import re
+from urllib.parse import parse_qsl
 
 import pytest
 
 from storylab.errors import StoryLabError
-from storylab.inspection.tokens import MOST_CHARACTERS, Alternative, Reading, ReadToken, read_text
+from storylab.inspection.tokens import Alternative, Reading, ReadToken, read_text
 from storylab.storytellers import load
 from storylab.ui import tokens
 from storylab.ui.texts import LANGUAGES, Say
 from storylab.ui.token_branch import Fork, View, branched, read_seed
-from storylab.ui.token_chart import CHARACTER, END, LEFT, Line, chart
-from storylab.ui.token_view import COLOURS, LEVELS, SCRIPT, Row, level, readings, share
+from storylab.ui.token_chart import CHARACTER, END, LEFT, Row, chart
+from storylab.ui.token_reading import Asked, looks
+from storylab.ui.token_view import COLOURS, LEVELS, SCRIPT, level, readings, share
+from storylab.ui.visits import Visits
 
 SAY = Say()
 NASTY = "<img src=x onerror=alert(1)> & {{value}} ${value} `x` \" '"
@@ -36,8 +39,8 @@ def row(name: str = "teller", text: str = "He ran.", cuts: tuple = (" He", " ran
 def test_what_people_and_models_write_is_never_markup():
     nasty = row(name=NASTY, text=NASTY, cuts=(f" {NASTY}",))
     for made in (
-        readings([nasty], "rank", "1", SAY),
-        readings([row(problem=NASTY)], "rank", "1", SAY),
+        readings([nasty], "1", SAY),
+        readings([row(problem=NASTY)], "1", SAY),
         branched(NASTY, NASTY, NASTY, NASTY, SAY),
     ):
         assert "<img" not in made
@@ -45,7 +48,7 @@ def test_what_people_and_models_write_is_never_markup():
 
 
 def test_the_browser_gets_every_token_with_its_alternatives():
-    made = readings([row()], "entropy", "1", SAY)
+    made = readings([row()], "1", SAY)
     data = json.loads(html.unescape(re.search(r'data-tokens="([^"]+)"', made)[1]))
     assert [found["text"] for found in data] == [" He", " ran", ".", "</s>"]
     assert data[0] | {"others": None} == {
@@ -55,18 +58,17 @@ def test_the_browser_gets_every_token_with_its_alternatives():
         "probability": 0.5,
         "surprise": 1.0,
         "rank": 1,
-        "entropy": round(1 / math.log(2), 3),
+        "entropy": 1.0,
         "others": None,
     }
     assert data[0]["others"] == [[7, " He", 0.5]]
-    assert 'data-colour="entropy"' in made
     assert made.count('class="token"') == 4
     assert made.count('class="word"') == 3  # the stop belongs to its word, the end to none
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_script_says_only_what_it_is_given(language):
-    made = readings([row()], "rank", "1", Say(language))
+    made = readings([row()], "1", Say(language))
     given = json.loads(html.unescape(re.search(r'data-words="([^"]+)"', made)[1]))
     assert set(re.findall(r"words\.([a-z_]+)\b(?!\()", SCRIPT)) <= given.keys()
     assert {"{token}", "{probability}", "{rank}", "{guess}", "{share}"} == set(
@@ -87,7 +89,7 @@ def test_each_colour_has_five_steps(colour, values, levels):
     made = {
         "probability": lambda value: token("x", 0, probability=value),
         "rank": lambda value: token("x", 0, rank=value),
-        "entropy": lambda value: token("x", 0, entropy=value * math.log(2) + 1e-9),
+        "entropy": lambda value: token("x", 0, entropy=value),
     }[colour]
     assert [level(colour, made(value)) for value in values] == levels
     assert len(LEVELS[colour]) == 5
@@ -103,7 +105,7 @@ def test_a_probability_has_two_digits(probability, said):
 
 def test_storytellers_that_cut_differently_share_the_axis():
     whole, cut = row("whole"), row("cut", cuts=(" H", "e", " r", "an", "."))
-    made = chart([Line(one.name, one.title, one.edge, one.reading) for one in (whole, cut)], SAY)
+    made = chart([whole, row(problem="gone"), cut], SAY)
     paths = re.findall(r'<path d="(M[^"]+)" stroke-dasharray="([^"]+)"/><circle', made)
     ends = [[float(end) for end in re.findall(r"H([\d.]+)", path)] for path, _ in paths]
     at = lambda character: pytest.approx(LEFT + CHARACTER * character, abs=0.06)  # noqa: E731
@@ -117,7 +119,7 @@ def test_storytellers_that_cut_differently_share_the_axis():
 def test_the_bytes_of_a_character_share_its_width():
     reading = Reading("a", "It rained.", "🐕", tuple(token("", 0) for _ in range(3)), 2, None)
     reading = Reading("a", "It rained.", "🐕", (*reading.tokens, token("🐕", 0), token("</s>", 1)), 2, None)
-    made = chart([Line("a", "A", "#000", reading)], SAY)
+    made = chart([Row("a", "A", "#000", reading)], SAY)
     ends = [
         float(end)
         for end in re.findall(r"H([\d.]+)", re.search(r'd="(M[\d][^"]+)" stroke-dasharray="none"/><c', made)[1])
@@ -162,9 +164,34 @@ def test_the_seed_field_may_be_empty():
 
 
 def test_a_view_is_a_link():
-    view = View("It rained.", "He ran.", ("a", "b"), "rank")
-    assert view.query() == "tab=tokens&models=a%2Cb&opening=It+rained.&text=He+ran.&colour=rank&run=1"
-    assert "seed=5" in view.query(seed=5, by="a", at=0, token=None) and "at=0" in view.query(at=0)
+    view = View("It rained.", "He ran.", ("a", "b"))
+    assert view.query("rank") == "tab=tokens&models=a%2Cb&opening=It+rained.&text=He+ran.&colour=rank&run=1"
+    link = dict(parse_qsl(view.query("entropy", (Fork("a", 0, None), 5))))
+    assert (link["by"], link["at"], link["seed"], link["colour"]) == ("a", "0", "5", "entropy") and "token" not in link
+
+
+def test_a_link_does_not_name_the_visitors_own_storyteller():
+    view = View("It rained.", "He ran.", ("a", "yours"))
+    assert "yours" not in view.query("rank", (Fork("yours", 3, 7), 5))
+    assert "run=1" not in View("It rained.", "He ran.", ("yours",)).query("rank")
+
+
+def test_a_branch_can_begin_while_the_second_reader_still_reads():
+    asked = Asked("My dog ran away.", "He came back.", ("seq2seq", "encoder"), None)
+    names = []
+    for name, value in looks(Visits(), "me", asked, SAY):
+        names.append(name)
+        if name == "view":
+            asked.stop.set()  # after the first
+        if name == "shown":
+            assert value == View("My dog ran away.", "He came back.", ("seq2seq", "encoder"))
+    assert names == ["status", "shown", "view"]
+
+
+def test_the_seed_of_a_told_text_is_that_of_its_branches():
+    said = list(looks(Visits(), "me", Asked("My dog ran away.", "", ("seq2seq",), None), SAY))
+    view = next(value for name, value in said if name == "shown")
+    assert view.text == load("seq2seq").tell("My dog ran away.", seed=view.seed).text
 
 
 @pytest.mark.parametrize(
@@ -190,6 +217,5 @@ def test_the_example_has_one_absurd_word_that_the_fine_tuned_one_finds():
     assert oddest.alternatives[0].text == " police"
 
 
-def test_the_page_knows_what_the_package_takes():
-    assert tokens.MOST_CHARACTERS == MOST_CHARACTERS
+def test_each_colour_has_levels():
     assert set(COLOURS) == LEVELS.keys()

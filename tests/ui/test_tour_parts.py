@@ -3,7 +3,7 @@
 import re
 import threading
 from types import SimpleNamespace
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import gradio as gr
 import pytest
@@ -13,10 +13,15 @@ from storylab.exhibits.parts import Doing, Figure, Guess, Level, Loss
 from storylab.storytellers import Telling
 from storylab.ui import tour
 from storylab.ui.address import Address
+from storylab.ui.compare import CompareTab
+from storylab.ui.decoding import DecodingTab
 from storylab.ui.plots import Line, lines
+from storylab.ui.tab import PageTab
 from storylab.ui.texts import LANGUAGES, Labels, Say
+from storylab.ui.tokens import TokensTab
 from storylab.ui.tour import TourTab
 from storylab.ui.tour_view import step
+from storylab.ui.training import TrainingTab
 from storylab.ui.visits import Visits
 
 SAY = Say()
@@ -45,6 +50,19 @@ def full(name: str):
 # A step
 
 
+@pytest.fixture(scope="module")
+def there() -> dict[str, PageTab]:
+    """The tabs that the steps lead to."""
+    kinds = (CompareTab, TokensTab, DecodingTab, TrainingTab)
+    with gr.Blocks(), gr.Tabs():
+        return {kind.key: _build(kind) for kind in kinds}
+
+
+def _build(kind: type[PageTab]) -> PageTab:
+    with gr.Tab(kind.key) as place:
+        return kind(place, Labels(), Visits(), Address())
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", TOUR)
 def test_a_step_leads_on_in_the_visitors_language(name, language):
@@ -52,6 +70,22 @@ def test_a_step_leads_on_in_the_visitors_language(name, language):
     link = parse_qs(urlsplit(re.search(r'href="([^"]+)"', html)[1].replace("&amp;", "&")).query)
     assert link["lang"] == [language] and link["tab"][0] in ("tokens", "training", "decoding", "compare")
     assert f"python -m storylab exhibit {name}" in html
+
+
+@pytest.mark.parametrize("name", TOUR)
+def test_a_steps_link_fills_its_tab(name, there):
+    html = step(name, SAY)
+    link = urlsplit(re.search(r'href="([^"]+)"', html)[1].replace("&amp;", "&"))
+    query = dict(parse_qsl(link.query, strict_parsing=True))
+    tab = there[query["tab"]]
+    values = tab.arrive(query, SAY)
+    assert len(values) == len(tab.arriving)
+    assert not any('role="alert"' in str(value) for value in values)
+    filled = [value.get("value") if isinstance(value, dict) else value for value in values]
+    for part in query.keys() - {"tab", "lang", "run"}:
+        names = query[part].split(",") if part == "models" else query[part]
+        # A tab with a single storyteller takes its name, others a list.
+        assert names in filled or (part == "models" and len(names) == 1 and names[0] in filled), part
 
 
 def test_what_models_write_is_no_markup():
@@ -121,7 +155,7 @@ def test_a_run_shows_its_parts_and_then_its_link(tab, monkeypatch):
     assert last[1] == "tab=tour&step=2&run=1"
     assert "<polyline" in last[2 + TOUR.index("padding")]
     assert sum(isinstance(value, str) for value in last[2:]) == 1  # the other steps stay as they are
-    assert not tab._walks
+    assert tab.line.get("me") is None
 
 
 def test_stop_ends_a_run_and_leaves_no_link(tab, monkeypatch):
@@ -146,9 +180,9 @@ def test_a_run_that_was_asked_for_anew_is_run_once(tab, monkeypatch):
 
 def test_leaving_the_page_ends_the_run(tab):
     tab._ask(ME, "unigram")
-    walk = tab._walks["me"]
+    walk = tab.line.get("me")
     tab._leave(ME)
-    assert walk.stop.is_set() and not tab._walks
+    assert walk.stop.is_set() and tab.line.get("me") is None
 
 
 def test_what_cannot_be_shown_is_said(tab, monkeypatch):

@@ -42,7 +42,7 @@ const measures = (token, words) => {
   return list;
 };
 
-const bar = ([id, text, probability], token, number, words) => {
+const bar = ([id, text, probability], token, words) => {
   const own = id === token.id;
   const row = make("button", own ? "other own" : "other", "");
   row.type = "button";
@@ -75,8 +75,8 @@ const detail = () => {
   const here = make("button", "branch", words.branch);
   here.type = "button";
   here.title = words.branch_about;
-  const rows = token.others.map((other) => bar(other, token, number, words));
-  if (token.rank > token.others.length) rows.push(bar([token.id, token.text, token.probability], token, number, words));
+  const rows = token.others.map((other) => bar(other, token, words));
+  if (token.rank > token.others.length) rows.push(bar([token.id, token.text, token.probability], token, words));
   const panel = element.querySelector(".detail");
   panel.style.setProperty("--edge", one.style.getPropertyValue("--edge"));
   panel.replaceChildren(
@@ -113,9 +113,10 @@ const select = (reader, number) => {
   detail();
 };
 
-// A new reading opens on the token that surprised its first reader most.
+// A new reading has the colour that the field says by now, and opens on the token that surprised its first reader most.
 const begin = () => {
   if (!view()) return;
+  view().dataset.colour = document.querySelector("#tokens-colour input:checked")?.value ?? "rank";
   trees = {};
   if (!sections().length) return;
   if (selected?.run === view().dataset.run && button(selected.reader, selected.number)) return select(selected.reader, selected.number);

@@ -4,7 +4,7 @@ TEXTS: dict[str, str] = {
     "decoding_intro": "One storyteller goes on from one sentence by ten strategies, all fed with the same random "
     "numbers. Below, move the sliders to see what each setting does to the next token, and sweep the temperature to "
     "see where stories collapse and where they fall apart.",
-    "decoding_try": "Try the scales, seed 1",
+    "decoding_try": "Tell one opening in ten ways",
     # The strategies
     "decoding_run": "Tell by every strategy",
     "decoding_greedy": "Greedy",
@@ -22,8 +22,9 @@ TEXTS: dict[str, str] = {
     "decoding_token": "Token",
     "decoding_model": "Model",
     "decoding_model_about": "The model's own probabilities, before any setting.",
-    "decoding_kept": "{kept:,} tokens · {entropy:.2f} nats",
-    "decoding_kept_about": "Tokens that may still be chosen, and the entropy: how undecided the distribution is, "
+    "decoding_kept": "{kept:,} tokens · {entropy:.2f} bits",
+    "decoding_kept_about": "Tokens that may still be chosen, and the entropy in bits: how undecided the distribution "
+    "is, "
     "0 where one token is certain.",
     "decoding_end": "end of story",
     "decoding_ended": "The story ends here.",
@@ -33,6 +34,7 @@ TEXTS: dict[str, str] = {
     "decoding_sweep_about": "The storyteller goes on from eight sentences at each of ten temperatures, with the same "
     "random numbers and nothing cut off.",
     "decoding_sweep_run": "Sweep the temperature",
+    "decoding_waits": "Waiting in line …",
     "decoding_sweep_progress": "{done} of {total} temperatures …",
     "decoding_sweep_stopped": "Stopped.",
     "decoding_across": "Temperature (left: collapse, right: word salad)",

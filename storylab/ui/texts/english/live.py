@@ -10,8 +10,8 @@ TEXTS: dict[str, str] = {
     "live_story_info": "Five English sentences, at most {most} characters.",
     "live_examples": "Or one of these",
     "live_rate": "Learning rate",
-    "live_rate_info": "How far each step goes. 0.01 is done before you have looked; 1e-07 is the course report's, "
-    "which needed 30,000 steps.",
+    "live_rate_info": "How far each step goes. 0.01 takes a moment; 1e-07 is the course report's, which needed 30,000 "
+    "steps.",
     "live_train": "Train",
     "live_waits": "Waiting in line: one model is trained at a time …",
     "live_begins": "Getting ready …",
@@ -32,7 +32,7 @@ TEXTS: dict[str, str] = {
     "live_other_info": "A model that knows one story has learnt no language: whatever comes first, it tells that "
     "story, or pieces of it.",
     "live_ask": "Ask",
-    "live_gone": "The page has lost the model; train it again.",
+    "live_gone": "This model is no longer kept. Press “Train” to train it again.",
     # The plot
     "live_plot_loss": "Loss in nats a token, logarithmic",
     "live_plot_step": "Step",
@@ -48,8 +48,8 @@ TEXTS: dict[str, str] = {
     "live_finetune": "Fine-tune",
     "live_small": "Use the small corpus that comes with StoryLab",
     "live_held_out": "Held-out loss",
-    "live_held_about": "The same of stories that the model does not learn from. Where it rises while the training loss "
-    "falls, the model learns by heart.",
+    "live_held_about": "The loss on stories that the model does not learn from. Where it rises while the training "
+    "loss falls, the model learns by heart.",
     "live_sample": "What it makes of the first held-out opening by now",
     "live_ending": "Stopping; what was learnt is measured …",
     "live_ended_end": "Done after {step} of {steps} steps. It is called “Yours” in the other tabs until you close the "

@@ -11,7 +11,9 @@ TEXTS: dict[str, str] = {
     "tokens_readers": "Readers",
     "tokens_readers_info": "One to {most} storytellers, each of which gives every token a probability.",
     "tokens_run": "Read",
-    "tokens_seed_info": "For a told text and for branches. The same seed gives every place in a text the same luck.",
+    "tokens_seed_info": "For a told text and for branches; left empty, a branch has the seed of the text. "
+    "The same seed gives every place in a text the same luck.",
+    "tokens_waits": "Waiting in line …",
     "tokens_tells": "{title} tells a story …",
     "tokens_reads": "{title} reads ({number} of {readers}) …",
     "tokens_stopped": "Stopped.",
@@ -51,7 +53,7 @@ TEXTS: dict[str, str] = {
     # Branches
     "tokens_branched": "Told differently from there",
     "tokens_branched_about": "What is grey was kept; what is marked is new, told by the default preset.",
-    "tokens_branching": "Reads what is kept, and tells on …",
+    "tokens_branching": "Reads what is kept, and goes on …",
     "tokens_adopt": "Read this text",
     "tokens_problem_branch": "The page has lost what was read; choose Read again.",
     # The chart

@@ -25,10 +25,11 @@ TEXTS: dict[str, str] = {
     "tour_doing_reading": "Reading",
     "tour_trained_here": "Trained just now",
     "tour_told_sampled": "{teller}: sampled at temperature {temperature}, seed {seed}",
+    "tour_told_bundled": "{teller}, of other data, size and steps: temperature {temperature}, seed {seed}",
     "tour_told_temperature": "{teller}: temperature {temperature}, seed {seed}",
     "tour_told_greedy": "{teller}: always the likeliest token",
     "tour_told_beam": "{teller}: beam search",
-    "tour_told_bound": "{teller}: beam search, no run of 3 twice, repetition penalty 1.2",
+    "tour_told_bound": "{teller}: beam search, no three tokens in a row twice, repetition penalty 1.2",
     "tour_end": "end",
     "tour_end_about": "The storyteller chose its end token here.",
     "tour_guess_learnt_next": "What the trained model expects next",
@@ -40,22 +41,25 @@ TEXTS: dict[str, str] = {
     "tour_level_blind": "guessing blindly",
     "tour_level_unigram": "knowing only how common each token is",
     "tour_figures": "Measured just now",
-    "tour_figure_accuracy": "Next tokens guessed right",
-    "tour_figure_accuracy_about": "Share of tokens of its own training stories that are the model's likeliest.",
+    "tour_figure_accuracy": "Next tokens guessed right, in the stories learnt from",
+    "tour_figure_accuracy_about": "Share of all tokens that are the model's likeliest. It was trained on these very "
+    "stories, so this says nothing of how it does on others.",
     "tour_figure_moved": "Probability that padding moves",
     "tour_figure_moved_about": "Total variation distance between what encoder expects after the opening alone and "
     "after the padded opening: 0% is the same, 100% nothing in common.",
     "tour_figure_padding_share": "Padding among the labels",
-    "tour_figure_padding_share_about": "Share of the labels that the loss counts and that are padding.",
-    "tour_figure_accuracy_reported": "Accuracy over all labels",
-    "tour_figure_accuracy_reported_about": "Share of all labels, padding included where it is one, that are the "
-    "model's likeliest token.",
-    "tour_figure_accuracy_words": "Accuracy without padding",
+    "tour_figure_padding_share_about": "Share of the labels of the 16 held-out stories that are padding, of those "
+    "that the loss and the accuracy count.",
+    "tour_figure_accuracy_reported": "Accuracy over all labels, on held-out stories",
+    "tour_figure_accuracy_reported_about": "Share of all labels of 16 stories that neither model learnt from, "
+    "padding included where it is one, that are the model's likeliest token.",
+    "tour_figure_accuracy_words": "Accuracy on real tokens, on held-out stories",
     "tour_figure_accuracy_words_about": "The same without labels that are padding.",
     "tour_figure_dropped": "Stories dropped",
-    "tour_figure_dropped_about": "Share of 32 small stories that packing leaves out, because they overflow their pack.",
+    "tour_figure_dropped_about": "Share of 32 small stories that are in no pack, counted in the packs.",
     "tour_figure_mixed": "Tokens that see another story",
-    "tour_figure_mixed_about": "Share of tokens that are predicted with words of another story in sight.",
+    "tour_figure_mixed_about": "Share of tokens in the packs that may look at words of another story, counted in the "
+    "attention masks.",
     "tour_figure_pack_loss": "Loss of the same storyteller",
     "tour_figure_pack_loss_about": "In nats a token, on the stories that both ways keep. Masked packs give the loss of "
     "stories read one by one.",
@@ -65,11 +69,15 @@ TEXTS: dict[str, str] = {
     "tour_unigram_did": "It trained an encoder to name the next token, with Adam at a rate of 1e-7, on prefixes padded "
     "to 128 tokens.",
     "tour_unigram_wrong": "The rate was far too small, and the padding was averaged into the vector that sums up the "
-    "prefix. The model never knew more than how common each token is: an accuracy of 0.107.",
-    "tour_unigram_look": "The upper curve stays where blind guessing would put it; the other falls below the dashed "
-    "line of word frequencies. With padding averaged in, even a trained encoder expects something else.",
-    "tour_unigram_failure": "Adam at 1e-7, padding read like words.",
-    "tour_unigram_repair": "Muon and AdamW at rates that fit, padding masked; then the encoder trained on ROCStories.",
+    "prefix. After all its epochs the model knew only how common each token is (the unigram prior): an accuracy of "
+    "0.107.",
+    "tour_unigram_look": "Both trainings have the same model, stories, steps and optimizer; only the rate differs. "
+    "At 1e-7 the loss stays where blind guessing puts it: after so few steps the model has not even reached the "
+    "word frequencies (dashed) where the report's ended. At 0.005 it falls below them. Padding is shown apart: "
+    "averaged in, it changes what even a trained encoder expects.",
+    "tour_unigram_failure": "A small encoder, AdamW at 1e-7. Then encoder with padding averaged in.",
+    "tour_unigram_repair": "The same, AdamW at 0.005. Then encoder, which was trained on ROCStories, with padding "
+    "masked.",
     "tour_unigram_changed": "the rates in train/encoder.toml; masked_mean in storylab/models/encoder.py leaves padding "
     "out of the mean.",
     "tour_unigram_play": "See which tokens surprise the encoder",
@@ -79,12 +87,14 @@ TEXTS: dict[str, str] = {
     "space, and no end token.",
     "tour_padding_wrong": "The loss and the accuracy counted padding. The accuracy “rose” to 0.63 because padding is "
     "easy to guess, while at temperature 0.1 the model told only full stops.",
-    "tour_padding_look": "The accuracy over all labels against the one without padding. The model on the left never "
-    "ends a story; at 0.1 it repeats a word, at 1.0 it tosses words together. Its lower loss is "
-    "made of padding as well.",
-    "tour_padding_failure": "A small model, padding among its labels.",
-    "tour_padding_repair": "The same model, padding left out of its labels; then seq2seq, trained the same way for "
-    "longer.",
+    "tour_padding_look": "Both models are small and know 16 stories; the accuracies are measured on 16 others. Over "
+    "all labels the left one looks far better, on real tokens both are equally poor. Both tell with the same "
+    "settings and seed, and neither is kept from telling padding: where the story is over, the left one goes on in "
+    "padding (written ␣pad), the right one chooses its end token. That the loss on the left is lower is padding, "
+    "too.",
+    "tour_padding_failure": "A small model: padding among its labels, no spaces between sentences, no end token.",
+    "tour_padding_repair": "The same model, shape and steps, padding left out of its labels, an end token. Then "
+    "seq2seq, which is larger and was trained on far more stories, for far longer.",
     "tour_padding_changed": "PromptTarget in storylab/framing.py masks padding, joins sentences with a space and ends "
     "each story with the end token.",
     "tour_padding_play": "Let a model learn one story by heart, live",
@@ -93,7 +103,7 @@ TEXTS: dict[str, str] = {
     "tour_repetition_did": "It asked a pre-trained GPT-2 for the likeliest continuation, by beam search.",
     "tour_repetition_wrong": "“They go to the park and they go to the park and …”: the text that a model holds "
     "likeliest as a whole repeats what is there already.",
-    "tour_repetition_look": "The same storyteller and the same opening: what changes is only how its next token is "
+    "tour_repetition_look": "The same storyteller, opening and limits: what changes is only how the next token is "
     "chosen.",
     "tour_repetition_failure": "Beam search with five beams.",
     "tour_repetition_repair": "Tokens drawn at random, or beam search that may not repeat itself.",
@@ -106,11 +116,12 @@ TEXTS: dict[str, str] = {
     "to one length.",
     "tour_misaligned_wrong": "No label stood under the token before it, so nothing could be learnt but which tokens "
     "are common. It told “the the the the”.",
-    "tour_misaligned_look": "The same base, stories and number of steps. On the left the loss stays high and the story "
-    "is of frequent words; on the right there are sentences.",
-    "tour_misaligned_failure": "Recipe gpt2-mini-prompt-misaligned, shortened to 24 steps.",
-    "tour_misaligned_repair": "Recipe gpt2-mini-prompt, shortened to 24 steps: labels follow their inputs, the prompt "
-    "is read but not learnt.",
+    "tour_misaligned_look": "The same base model, stories, settings and number of steps; only how a story becomes "
+    "inputs and labels differs. On the left the loss stays high and the story is of frequent words; on the right "
+    "there are sentences.",
+    "tour_misaligned_failure": "Recipe gpt2-mini-prompt-misaligned, shortened to 16 steps.",
+    "tour_misaligned_repair": "Recipe gpt2-mini-prompt, shortened to 16 steps: labels follow their inputs, the "
+    "prompt is read but not learnt.",
     "tour_misaligned_changed": "Autoregressive in storylab/framing.py shifts labels by one and masks the prompt; the "
     "mistake is kept there as Misaligned.",
     "tour_misaligned_play": "Compare the two recipes line by line",
