@@ -1,7 +1,7 @@
 """The pictures of the page in docs/images/: ``python -m docs.pictures`` while the page is open.
 
 Each tab is shown after its first button was pressed, at 1280 pixels in English; a few more at 390 pixels, in Chinese
-and in the dark.
+and in the dark. A few pictures show a part of a long tab.
 """
 
 import argparse
@@ -25,6 +25,10 @@ WAIT_UNTIL_QUIET = """(quiet) => new Promise((done) => {
     timer = setTimeout(done, quiet);
   }).observe(document.body, { subtree: true, childList: true, characterData: true });
 })"""
+FIRST = {"training": "#overfit", "results": "#leaderboard", "stories": "#stories-one"}
+"""Where the picture of a long tab begins; the others are shown from the top."""
+TALLEST = 1_500
+"""Pixels."""
 VIEWS = (
     ("", {"width": 1280, "height": 900}, "light", "en", TABS),
     ("-narrow", {"width": 390, "height": 844}, "dark", "en", NARROW),
@@ -45,7 +49,7 @@ def main() -> None:
             for tab in tabs if options.only is None else set(tabs) & {options.only}:
                 page = _open(browser, f"{options.url}?tab={tab}&lang={language}", size, scheme)
                 _show(page, tab)
-                page.screenshot(path=IMAGES / f"{tab}{suffix}.png", full_page=True)
+                _take(page, tab, IMAGES / f"{tab}{suffix}.png")
                 page.context.close()
         browser.close()
 
@@ -63,6 +67,15 @@ def _show(page: Page, tab: str) -> None:
     page.locator(f"#{tab}-try").click()
     page.wait_for_timeout(QUIET)
     page.evaluate(WAIT_UNTIL_QUIET, QUIET)
+
+
+def _take(page: Page, tab: str, path: Path) -> None:
+    page.evaluate("scrollTo(0, 0)")
+    whole = page.evaluate("document.documentElement.scrollHeight")
+    first = page.locator(FIRST[tab]).bounding_box()["y"] if tab in FIRST else 0
+    width = page.viewport_size["width"]
+    clip = {"x": 0, "y": first, "width": width, "height": min(TALLEST, whole - first)}
+    page.screenshot(path=path, full_page=True, clip=clip)
 
 
 if __name__ == "__main__":

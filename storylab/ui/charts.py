@@ -11,6 +11,8 @@ from storylab.ui.texts import Say
 if TYPE_CHECKING:
     import altair
 
+FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Noto Sans, Arial, sans-serif"
+"""The page's, so that labels are measured as they are drawn."""
 ROW = 34
 """Pixels that a row of a chart is high."""
 
@@ -23,7 +25,8 @@ def on_page(chart: altair.TopLevelMixin, height: int) -> altair.TopLevelMixin:
         height: In pixels.
     """
     embedded = {"embedOptions": {"renderer": "svg", "actions": False}}
-    return chart.properties(width="container", height=height, usermeta=embedded).configure(background="transparent")
+    in_place = chart.properties(width="container", height=height, usermeta=embedded)
+    return in_place.configure(background="transparent", font=FONT)
 
 
 def whiskers(report: Report, metric: str) -> altair.Chart:

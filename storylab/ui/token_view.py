@@ -76,7 +76,7 @@ def readings(rows: Sequence[Row], run: str, say: Say) -> str:
         f"{''.join(_legend(name, say) for name in COLOURS)}"
         f'<div class="rows">{sections}</div>'
         f'<aside class="detail" aria-live="polite" aria-label="{escape(say("tokens_detail"))}"></aside>'
-        f'<figure class="plot">{plot}</figure></div>'
+        f'<figure class="surprises">{plot}</figure></div>'
     )
 
 

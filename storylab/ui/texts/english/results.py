@@ -2,7 +2,7 @@
 
 TEXTS = {
     "results_intro": "Every storyteller has continued the same human-written stories, and here is how it did beside "
-    "what chance alone would do. Sort, compare any two, see who surprises whom, measure them on your own stories, or vote.",
+    "what chance alone would do. Sort, compare two, see who surprises whom, measure them on your own stories, or vote.",
     "results_try": "Vote on two stories",
     # The results
     "leaderboard": "How good are they?",
