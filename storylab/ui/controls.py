@@ -10,8 +10,12 @@ from storylab.ui.links import LUCK, MOST_SEEDS
 from storylab.ui.seed import read_seed, seed_field
 from storylab.ui.texts import Labels, Say, speaker
 
-HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
-"""What every listener of the page has: it is no endpoint, and it covers nothing with a spinner."""
+HIDDEN = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": []}
+"""What every listener of the page has: it is no endpoint, and it covers nothing with a spinner.
+
+Whatever a spinner may lie on, gradio's page goes through again at each message of each listener: with the outputs of
+all listeners, every piece of a story that is told would cost the browser a tenth of a second.
+"""
 AT_ONCE = {**HIDDEN, "queue": False}
 """The same for those that are done in a moment."""
 OWN = "own"

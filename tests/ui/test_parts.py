@@ -14,6 +14,7 @@ from storylab.storytellers import Piece, Telling, describe
 from storylab.ui import cards, slot
 from storylab.ui.cards import Card
 from storylab.ui.links import read_link
+from storylab.ui.page import build
 from storylab.ui.slot import Cards, Slot
 from storylab.ui.texts import LANGUAGES, Labels, Say, chinese, english, language_of, shown_by_browser
 from storylab.ui.visits import Run, Visits
@@ -52,6 +53,14 @@ def test_building_the_page_imports_neither_torch_nor_transformers(root):
     code = "import app, sys; print({'torch', 'transformers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_no_listener_makes_the_browser_go_through_the_page_at_each_message():
+    listeners = [
+        listener for listener in build().fns.values() if listener.outputs and listener.api_visibility == "private"
+    ]
+    assert len(listeners) > 100
+    assert [listener.name for listener in listeners if listener.show_progress_on != []] == []
 
 
 # Texts
