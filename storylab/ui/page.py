@@ -84,7 +84,7 @@ def _open_links(page: gr.Blocks, bar: gr.Tabs, tabs: Sequence[PageTab], label: L
         named = query.get("tab")
         wanted = named if named in keys else keys[0]
         filled = [tab.arrive(query if tab.key == wanted else {}, say) for tab in tabs]
-        selected = gr.Tabs(selected=wanted)
+        selected = gr.Tabs(selected=wanted) if named in keys else gr.skip()  # somebody may have chosen one by now
         return [selected, *itertools.chain.from_iterable(filled)]
 
     Translation(page, label, kept)
