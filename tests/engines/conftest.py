@@ -1,5 +1,0 @@
-"""The small models as a fixture."""
-
-from small_models import small
-
-__all__ = ["small"]
