@@ -22,7 +22,7 @@ from storylab.ui.live_finetuning import Asked, FineTuning
 from storylab.ui.live_plot import frame, visible
 from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
 from storylab.ui.visits import OWN_NAME, Visits
-from storylab.ui.work import Latest, Line
+from storylab.ui.work import Latest, Line, in_turn
 
 MOST_BYTES = 1_000_000
 """Size of a file that is read."""
@@ -131,17 +131,15 @@ class OwnTraining:
 
     def _train(self, request: gr.Request) -> Iterator[list[Any]]:
         visitor, say = request.session_hash, speaker(request)
-        ticket = self.line.take(visitor)
-        if not isinstance(ticket, Asked):
-            yield [gr.skip()] * 6
-            return
-        try:
-            with FineTuning(ticket, say) as work:
-                for _ in work.looks(REFRESH):
-                    yield [gr.skip(), work.shown(), *[gr.skip()] * 4]
-                yield self._ended(visitor, work, say)
-        finally:
-            self.line.leave(visitor, ticket)
+        yield from in_turn(
+            self.line,
+            visitor,
+            lambda ticket: FineTuning(ticket, say),
+            lambda work: [gr.skip(), work.shown(), *[gr.skip()] * 4],
+            lambda work: self._ended(visitor, work, say),
+            [gr.skip()] * 6,
+            REFRESH,
+        )
 
     def _ended(self, visitor: str, work: FineTuning, say: Say) -> list[Any]:
         """What is to be seen at the end."""

@@ -19,7 +19,7 @@ from storylab.ui.live_overfitting import Asked, Overfitting
 from storylab.ui.live_plot import frame, visible
 from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
 from storylab.ui.visits import Visits
-from storylab.ui.work import Latest, Line
+from storylab.ui.work import Latest, Line, in_turn
 
 REFRESH = 0.25
 """Seconds between two looks at how far it is."""
@@ -123,17 +123,15 @@ class LiveOverfit:
 
     def _train(self, request: gr.Request) -> Iterator[list[Any]]:
         visitor, say = request.session_hash, speaker(request)
-        ticket = self.line.take(visitor)
-        if not isinstance(ticket, Asked):
-            yield [gr.skip()] * 6
-            return
-        try:
-            with Overfitting(ticket, say) as work:
-                for _ in work.looks(REFRESH):
-                    yield [gr.skip(), work.shown(), *[gr.skip()] * 4]
-                yield self._ended(visitor, work, say)
-        finally:
-            self.line.leave(visitor, ticket)
+        yield from in_turn(
+            self.line,
+            visitor,
+            lambda ticket: Overfitting(ticket, say),
+            lambda work: [gr.skip(), work.shown(), *[gr.skip()] * 4],
+            lambda work: self._ended(visitor, work, say),
+            [gr.skip()] * 6,
+            REFRESH,
+        )
 
     def _ended(self, visitor: str, work: Overfitting, say: Say) -> list[Any]:
         """What is to be seen at the end."""

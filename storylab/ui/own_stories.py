@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from storylab.errors import StoryLabError
-from storylab.storytellers import describe, load
-from storylab.ui import cards, panels
+from storylab.storytellers import load
+from storylab.ui import cards, panels, tellers
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.texts import Labels, Say, speaker
 from storylab.ui.work import Line, Ticket, Work
@@ -42,7 +42,7 @@ class OwnStories:
 
     def __init__(self, tab: gr.Tab, label: Labels):
         """Build it; the storytellers to choose from are those that are ready when the tab is opened."""
-        self.line, rows = Line(1000), _ready()
+        self.line, rows = Line(1000), tellers.ready()
         with gr.Column(elem_classes="sheet", elem_id="own"):
             limits = {"stories": MOST_STORIES, "megabytes": MOST_BYTES / 1e6, "storytellers": MOST_STORYTELLERS}
             head = label.made(lambda say: panels.section(say("own"), say("own_about", **limits)))
@@ -75,7 +75,7 @@ class OwnStories:
 
     def _look(self, request: gr.Request) -> dict:
         say = speaker(request)
-        return gr.update(choices=[(cards.title(row, say), row["name"]) for row in _ready()])
+        return gr.update(choices=[(cards.title(row, say), row["name"]) for row in tellers.ready()])
 
     def _ask(self, request: gr.Request, path: str | None, chosen: list[str]) -> list:
         """What is asked for waits in line, or is refused; either way the file is no longer where it was."""
@@ -113,10 +113,6 @@ class OwnStories:
     def leave(self, request: gr.Request) -> None:
         """Forget a visitor whose page is closed."""
         self.line.leave(request.session_hash)
-
-
-def _ready() -> list[dict]:
-    return [row for row in describe() if row["state"] == "ready"]
 
 
 def _problem(path: str | None, chosen: list[str], say: Say) -> str:

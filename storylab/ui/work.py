@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
 
 from storylab.errors import StoryLabError
 from storylab.ui.texts import Say
@@ -165,3 +165,36 @@ class Line(Latest[Ticket]):
             if ticket is not None and only in (None, ticket):
                 del self._things[visitor]
                 ticket.end()
+
+
+def in_turn(
+    line: Line,
+    visitor: str,
+    make: Callable[[Ticket], Work],
+    shown: Callable[[Work], list[Any]],
+    ended: Callable[[Work], list[Any]],
+    nothing: list[Any],
+    pause: float,
+) -> Iterator[list[Any]]:
+    """Do the work that a visitor waits for, if any: what is to be seen while it goes on, and at its end.
+
+    Args:
+        line: Where the visitor's ticket waits.
+        visitor: Whose it is.
+        make: The work of a ticket.
+        shown: Values for a listener's outputs while the work goes on.
+        ended: The same at its end.
+        nothing: The same where nobody waits: a generator without a value would empty the outputs.
+        pause: Seconds between two looks.
+    """
+    ticket = line.take(visitor)
+    if ticket is None:
+        yield nothing
+        return
+    try:
+        with make(ticket) as work:
+            for _ in work.looks(pause):
+                yield shown(work)
+            yield ended(work)
+    finally:
+        line.leave(visitor, ticket)
