@@ -12,7 +12,7 @@ from storylab.evaluation.cli import add_commands as add_evaluation_commands
 from storylab.exhibits.cli import add_commands as add_exhibit_commands
 from storylab.exhibits.commands import add_commands as add_live_commands
 from storylab.inspection.cli import add_commands as add_inspection_commands
-from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings
+from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings, where
 from storylab.storytellers import Piece, describe, load
 from storylab.storytellers.sources import PROJECT
 from storylab.training.commands import add_commands as add_training_commands
@@ -86,7 +86,7 @@ def _tell(options: Arguments) -> None:
     openings = [options.opening] if options.openings is None else _read_openings(options.openings)
     openings = [check_opening(opening) for opening in openings]
     seed = check_seed(options.seed)
-    storyteller = load(options.model, device=options.device, dtype=options.dtype)
+    storyteller = load(options.model, **where(options))
     tellings = []
     for number, opening in enumerate(openings):
         own_seed = (seed + number) % 2**32  # a seed for each, so that equal openings still differ

@@ -7,6 +7,7 @@ from typing import Any
 
 from storylab.decoding import OPTIONS, PRESETS, Settings
 from storylab.decoding.settings import option_help
+from storylab.engines.names import DTYPES, NAMES
 
 Arguments = argparse.Namespace
 
@@ -22,7 +23,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Let a command ask where and in what its models compute."""
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
-    parser.add_argument("--dtype", default="fp32", choices=("fp32", "bf16"), help="default: fp32")
+    parser.add_argument("--dtype", default="fp32", choices=DTYPES, help="default: fp32; int8 on the CPU")
+    parser.add_argument("--engine", choices=NAMES, help="what tells: torch, onnx (ONNX Runtime), auto (default)")
+
+
+def where(options: Arguments) -> dict[str, Any]:
+    """Where and in what models are to compute, as `load` takes it."""
+    return {"device": options.device, "dtype": options.dtype, "engine": options.engine}
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

@@ -14,14 +14,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from storylab.decoding.cuts import log_sum_exp, nucleus, tempered
 from storylab.decoding.settings import Settings
 from storylab.errors import StoryLabError
 
 if TYPE_CHECKING:
     from transformers.generation.logits_process import LogitsProcessor, LogitsProcessorList
+
+NOT_NUMBERS = "the model's logits are not all numbers; its weights may be damaged"
 
 
 class RandomStream:
@@ -44,9 +48,15 @@ class RandomStream:
         Returns:
             Finite numbers, float32, on the CPU.  # (size,)
         """
-        uniform = torch.rand(size, generator=self._generator, dtype=torch.float64)  # (size,)
+        return torch.from_numpy(self.luck(size))
+
+    def luck(self, size: int, wanted: np.ndarray | None = None) -> np.ndarray:
+        """What `gumbel` draws, of the places that are wanted alone; the stream goes on by all."""
+        uniform = torch.rand(size, generator=self._generator, dtype=torch.float64).numpy()  # (size,)
+        if wanted is not None:
+            uniform = uniform[wanted]
         # Multiples of 2**-53 from 0 to 1 - 2**-53. The last gives 36.7; 0 would give -inf and forbid a token.
-        return uniform.clamp_(min=2.0**-54).log_().neg_().log_().neg_().float()
+        return -np.log(-np.log(uniform.clip(min=2.0**-54))).astype(np.float32)
 
 
 def named_processors(settings: Settings, mute: Sequence[int] = ()) -> dict[str, LogitsProcessor]:
@@ -116,7 +126,10 @@ class TokenChooser:
             raise ValueError("a beam search does not choose token by token")
         self._draws = settings.strategy == "sample"
         self._stream = stream
+        self._settings, self._mute = settings, list(mute)
         self._processors = logits_processors(settings, mute)
+        cuts = named_processors(settings, mute).keys()
+        self._is_plain = cuts <= {"mute", "temperature", "top_p"}
 
     def transform(self, context_ids: Tensor, logits: Tensor) -> Tensor:
         """The log-probabilities from which a token is chosen.
@@ -144,12 +157,29 @@ class TokenChooser:
         Raises:
             StoryLabError: The logits are not numbers, which damaged weights bring about.
         """
-        log_probabilities = _log_softmax(logits)
-        scores = self._transform(context_ids, log_probabilities, logits)
+        values = logits.detach().float().cpu().numpy()
+        if not np.isfinite(values.max()):  # NaN, +inf or nothing but -inf
+            raise StoryLabError(NOT_NUMBERS)
+        allowed, scores = self._allowed(context_ids, values)
         if self._draws:
-            scores = scores + self._stream.gumbel(len(scores))
-        token = int(scores.argmax())
-        return Choice(token, float(log_probabilities[token]))
+            # Of the other tokens the luck is drawn too, but not needed.
+            scores = scores - np.float32(log_sum_exp(scores)) + self._stream.luck(len(values), allowed)
+        token = int(allowed[scores.argmax()])
+        return Choice(token, float(values[token]) - log_sum_exp(values))
+
+    def _allowed(self, context_ids: Tensor, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The tokens that may be chosen, in ascending order, and their scores, but for a constant."""
+        if self._is_plain:
+            scores = tempered(logits, self._mute, self._settings.temperature if self._draws else 1.0)
+            if self._draws and self._settings.top_p < 1 and np.isfinite(scores.max()):
+                inside = nucleus(scores, self._settings.top_p)
+                return inside, scores[inside]
+        else:
+            scores = self.transform(context_ids, torch.from_numpy(logits)).numpy()
+        finite = np.flatnonzero(np.isfinite(scores))
+        if len(finite) == 0:  # every token is mute
+            finite, scores = np.arange(len(logits)), logits
+        return finite, scores[finite]
 
     def _transform(self, context_ids: Tensor, log_probabilities: Tensor, logits: Tensor) -> Tensor:
         if not self._processors:
@@ -164,5 +194,5 @@ def _log_softmax(logits: Tensor) -> Tensor:
     """Log-probabilities in float32 on the CPU; NaN, +inf or nothing but -inf among the logits is refused."""
     log_probabilities = logits.detach().float().cpu().log_softmax(dim=-1)
     if bool(log_probabilities.isnan().any()):
-        raise StoryLabError("the model's logits are not all numbers; its weights may be damaged")
+        raise StoryLabError(NOT_NUMBERS)
     return log_probabilities

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storylab.decoding import check_seed
-from storylab.shell import Arguments, add_device, add_json, add_model, print_json
+from storylab.shell import Arguments, add_device, add_json, add_model, print_json, where
 from storylab.stories import Splits, read_stories, refuse_leakage
 from storylab.storytellers import load
 
@@ -59,7 +59,7 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
 
 def _score(options: Arguments) -> None:
     stories = read_stories(options.data, split="test", limit=options.limit)
-    storyteller = load(options.model, device=options.device, dtype=options.dtype)
+    storyteller = load(options.model, **where(options))
     from storylab.evaluation.score import score  # imports torch, after what can fail quickly
 
     result = score(storyteller, stories)
@@ -76,7 +76,7 @@ def _cloze(options: Arguments) -> None:
     from storylab.evaluation.cloze import cloze, read_cloze
 
     items = read_cloze(options.data, limit=options.limit)
-    result = cloze(load(options.model, device=options.device, dtype=options.dtype), items)
+    result = cloze(load(options.model, **where(options)), items)
     if options.json:
         return print_json(result.to_dict())
     low, high = result.interval
@@ -119,7 +119,7 @@ def _names(options: Arguments) -> list[str]:
 def _load(options: Arguments) -> list["Storyteller"]:
     """The storytellers of a command line, once its files are found to be there."""
     read_stories(options.data, split="test", limit=1, on_bad_row=lambda error: None)
-    return [load(name, device=options.device, dtype=options.dtype) for name in _names(options)]
+    return [load(name, **where(options)) for name in _names(options)]
 
 
 def evaluate_files(
@@ -135,7 +135,7 @@ def evaluate_files(
 
     seed = check_seed(options.seed)
     mauve = getattr(options, "mauve", None)
-    reader = load(mauve, device=options.device, dtype=options.dtype) if mauve else None
+    reader = load(mauve, **where(options)) if mauve else None
     training = read_stories(options.training) if options.training else []
     stories, bad_rows = read_for(storytellers, options.data, options.limit)
     refuse_leakage(Splits(train=training, test=stories))
@@ -172,7 +172,7 @@ def _command(command: str, options: Arguments, names: list[str]) -> str:
         parts += ["--limit", str(options.limit)]
     if mauve := getattr(options, "mauve", None):
         parts += ["--mauve", mauve]
-    for name, usual in (("device", "cpu"), ("dtype", "fp32")):
+    for name, usual in (("device", "cpu"), ("dtype", "fp32"), ("engine", None)):
         if getattr(options, name) != usual:
             parts += [f"--{name}", getattr(options, name)]
     return shlex.join(["python", "-m", "storylab", command, *parts, "--seed", str(options.seed)])

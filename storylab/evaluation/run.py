@@ -281,5 +281,6 @@ def _environment(storyteller: "Storyteller") -> dict[str, str]:
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "device": storyteller.model.device.type,
-        "dtype": str(storyteller.model.dtype).removeprefix("torch."),
+        "dtype": storyteller.dtype,
+        "engine": storyteller.engine.version if storyteller.engine else "torch",
     }

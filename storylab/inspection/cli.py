@@ -7,7 +7,7 @@ from dataclasses import asdict
 from storylab.decoding import check_seed
 from storylab.errors import StoryLabError
 from storylab.inspection.stories_cli import add_commands as add_stories_commands
-from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings
+from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings, where
 from storylab.storytellers import load
 
 
@@ -61,7 +61,11 @@ def _add_text(parser: argparse.ArgumentParser) -> None:
 def _tokens(options: Arguments) -> None:
     from storylab.inspection.tokens import read_text
 
-    reading = read_text(load(options.model, device=options.device, dtype=options.dtype), options.opening, options.text)
+    reading = read_text(
+        load(options.model, **where(options)),
+        options.opening,
+        options.text,
+    )
     if options.json:
         return print_json(reading.to_dict())
     print(
@@ -80,7 +84,7 @@ def _branch(options: Arguments) -> None:
     from storylab.inspection.branch import branch, token_named
 
     settings = read_settings(options)
-    storyteller = load(options.model, device=options.device, dtype=options.dtype)
+    storyteller = load(options.model, **where(options))
     token = None if options.token is None else token_named(storyteller, options.token)
     told = branch(storyteller, options.opening, options.text, options.at, token, settings, options.seed)
     if options.json:
@@ -95,7 +99,7 @@ def _next(options: Arguments) -> None:
     if options.seed is not None and not options.draw:
         raise StoryLabError("--seed is for --draw")
     settings, seed = read_settings(options), check_seed(options.seed)
-    storyteller = load(options.model, device=options.device, dtype=options.dtype)
+    storyteller = load(options.model, **where(options))
     stages = next_token(storyteller, options.opening, options.text, settings)
     drawn = draw_next(storyteller, options.opening, options.text, settings, seed) if options.draw else None
     if options.json:
@@ -111,7 +115,7 @@ def _next(options: Arguments) -> None:
 def _strategies(options: Arguments) -> None:
     from storylab.inspection.strategies import tell_strategies
 
-    storyteller = load(options.model, device=options.device, dtype=options.dtype)
+    storyteller = load(options.model, **where(options))
     told = tell_strategies(storyteller, options.opening, options.seed)
     if options.json:
         return print_json([{"strategy": name, **telling.to_dict()} for name, telling in told])
@@ -124,7 +128,7 @@ def _strategies(options: Arguments) -> None:
 def _sweep(options: Arguments) -> None:
     from storylab.inspection.sweep import sweep
 
-    points = sweep(load(options.model, device=options.device, dtype=options.dtype), seed=options.seed)
+    points = sweep(load(options.model, **where(options)), seed=options.seed)
     if options.json:
         return print_json([point.to_dict() for point in points])
     print(

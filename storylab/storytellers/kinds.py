@@ -1,12 +1,14 @@
 """What telling and scoring need of each kind of model: a session that goes on token by token, and a framing.
 
-A session holds one or more texts under way, of equal length so that none needs padding: `logits` of their next
-tokens, `context` as repetition settings see it, `advance` to put one more token behind each, `keep` to go on with
-some of them. Nothing outside this file asks what kind a model is.
+A session holds one or more texts under way: `logits` of their next tokens, `context` as repetition settings see it,
+`advance` to put one more token behind each, `keep` to go on with some of them. Torch's sessions hold texts of equal
+length so that none needs padding; those of an engine (engine_session.py) may hold others. Nothing outside this file
+asks what kind a model is.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -19,6 +21,9 @@ from storylab.models import EncoderStoryteller, Seq2SeqStoryteller
 from storylab.models.loading import positions_of
 from storylab.tokenizers import encode, start_token
 
+if TYPE_CHECKING:
+    from storylab.engines.engine import Engine
+
 
 class Session(ABC):
     """Texts under way."""
@@ -30,7 +35,15 @@ class Session(ABC):
     room: int
     """How many more tokens the model has positions for."""
     cache: Cache | None = None
-    """Keys and values, of models that keep them."""
+    """Keys and values, of models that keep them in torch."""
+
+    def context_of(self, text: int) -> Tensor:
+        """A text so far, by its number (1, length)."""
+        return self.context[text : text + 1]
+
+    def room_of(self, text: int) -> int:
+        """How many more tokens the model has positions for behind a text."""
+        return self.room
 
     @abstractmethod
     def advance(self, tokens: Sequence[int]) -> None:
@@ -55,6 +68,8 @@ class Kind(ABC):
     """A model and its tokenizer, as one kind of storyteller."""
 
     model_class: type = AutoModelForCausalLM
+    reads_source = False
+    """Whether an opening is read apart from the text that is told."""
 
     def __init__(self, model: PreTrainedModel, tokenizer):
         """Take a model and its tokenizer.
@@ -75,6 +90,14 @@ class Kind(ABC):
     @abstractmethod
     def session(self, openings: Sequence[str]) -> Session:
         """Begin a text with each of some openings, which all have the same number of tokens."""
+
+    def session_of(self, engine: "Engine", openings: Sequence[str]) -> Session:
+        """Begin a text with each of some openings in an engine, whose `company` they may keep."""
+        from storylab.storytellers.engine_session import EngineSession
+
+        prompts = [self.prompt(opening)["input_ids"][0].tolist() for opening in openings]
+        contexts = [[self.start]] * len(prompts) if self.reads_source else prompts
+        return EngineSession(engine.begin(prompts, self.start), contexts, self.positions)
 
     @abstractmethod
     def scoring(self, stories: Sequence[EncodedStory]) -> Framing:
@@ -151,6 +174,7 @@ class Seq2SeqKind(Kind):
     """Encoder-decoder: the opening is its source."""
 
     model_class = Seq2SeqStoryteller
+    reads_source = True
 
     def prompt(self, opening: str) -> dict[str, Tensor]:
         return {"input_ids": self._tensor([*encode(self.tokenizer, opening), self.end])}

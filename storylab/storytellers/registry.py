@@ -4,40 +4,43 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storylab.engines.names import named_engine
 from storylab.errors import StoryLabError
 from storylab.storytellers.catalog import base_of, resolve, state_of
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
 
-_loaded: dict[tuple[str, str, str], "Storyteller"] = {}
+_loaded: dict[tuple[str, str, str, str], "Storyteller"] = {}
 LOADING = threading.Lock()
 """Held by whoever loads: one at a time, whatever its name. While transformers loads a model, it changes torch's
 functions for all threads, and while it is imported, other threads find it half there."""
 
 
-def load(name: str, *, device: str = "cpu", dtype: str = "fp32") -> "Storyteller":
+def load(name: str, *, device: str = "cpu", dtype: str = "fp32", engine: str | None = None) -> "Storyteller":
     """The storyteller of a name, kept for the next call; safe to call from several threads.
 
     Args:
         name: A name of the catalogue, hub:OWNER/NAME, or the path of a checkpoint folder (with a slash in it).
         device: Where it computes: "cpu", "cuda", "cuda:1", ...
-        dtype: What it computes in: "fp32" or "bf16".
+        dtype: What it computes in: "fp32", "bf16" or "int8", which tells with ONNX Runtime on the CPU only.
+        engine: What tells: "torch", "onnx" (ONNX Runtime), or "auto", the faster one that the model, device and dtype
+            allow. None leaves it to the environment variable STORYLAB_ENGINE, and that to "auto".
 
     Raises:
-        StoryLabError: There is no such storyteller, it is untrained or broken, or the device is not there.
+        StoryLabError: There is no such storyteller, it is untrained or broken, or the device or engine is not there.
     """
     if not isinstance(name, str) or not name:
         raise StoryLabError("the storyteller's name must be text")
-    key = (name, device, dtype)
+    key = (name, device, dtype, named_engine(engine))
     if key not in _loaded:
         with LOADING:
             if key not in _loaded:
-                _loaded[key] = _open(name, device, dtype)
+                _loaded[key] = _open(*key)
     return _loaded[key]
 
 
-def _open(name: str, device: str, dtype: str) -> "Storyteller":
+def _open(name: str, device: str, dtype: str, engine: str) -> "Storyteller":
     entry = resolve(name)
     state = state_of(entry)
     if state.state != "ready":
@@ -46,7 +49,7 @@ def _open(name: str, device: str, dtype: str) -> "Storyteller":
     from storylab.storytellers.storyteller import Storyteller  # imports torch and transformers
 
     return Storyteller.from_folder(
-        entry.name, entry.title, entry.kind, entry.folder, device, dtype, base.folder if base else None
+        entry.name, entry.title, entry.kind, entry.folder, device, dtype, base.folder if base else None, engine
     )
 
 

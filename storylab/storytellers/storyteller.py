@@ -3,13 +3,16 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList
 
 from storylab.decoding import Settings
 from storylab.decoding.sampling import Choice, RandomStream, TokenChooser
+from storylab.engines.choice import engine_for
+from storylab.engines.eight_bits import round_matrices
+from storylab.engines.names import named_engine
 from storylab.errors import StoryLabError
 from storylab.models.loading import load_model
 from storylab.storytellers.kinds import KINDS, Kind, Session
@@ -18,7 +21,11 @@ from storylab.storytellers.under_way import UnderWay
 from storylab.tokenizers import load_tokenizer
 from storylab.training.partial import lay_over
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+if TYPE_CHECKING:
+    from storylab.engines.engine import Engine
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.float32}
+"""What torch computes in, by what was asked for; an engine tells in 8 bits with the weights that torch has in fp32."""
 
 
 class Storyteller:
@@ -28,6 +35,10 @@ class Storyteller:
         """Make one of a model that was opened from a checkpoint's folder, or lives in memory alone."""
         self.name, self.title, self.kind, self.folder = name, title, kind, folder
         self.tokenizer = kind.tokenizer
+        self.engine: Engine | None = None
+        """What tells in place of torch. None for a model that still learns: an engine keeps the weights that it saw."""
+        self.engine_may_fail = True
+        """Whether torch tells where the engine can't be started."""
         # Tokens that are no text and not the end: never told, however wild the settings.
         self.mute = [i for i in self.tokenizer.all_special_ids if i != kind.end]
 
@@ -41,12 +52,14 @@ class Storyteller:
         device: str = "cpu",
         dtype: str = "fp32",
         base_folder: Path | None = None,
+        engine: str | None = None,
     ) -> "Storyteller":
         """Open a checkpoint folder, laid over its base where it holds trained tensors only.
 
         Raises:
-            StoryLabError: The weights don't fit the config or the base, or the device or dtype is not there.
+            StoryLabError: The weights don't fit the config or the base, or the device, dtype or engine is not there.
         """
+        engine = named_engine(engine)
         if dtype not in DTYPES:
             raise StoryLabError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
         try:
@@ -54,7 +67,12 @@ class Storyteller:
             if base_folder:
                 lay_over(model, base_folder, folder)
             model = _move(model, device).eval().requires_grad_(False)
-            return cls(name, title, KINDS[kind](model, load_tokenizer(folder)), folder)
+            storyteller = cls(name, title, KINDS[kind](model, load_tokenizer(folder)), folder)
+            storyteller.engine = engine_for(model, engine, dtype)
+            storyteller.engine_may_fail = engine == "auto" and dtype == "fp32"
+            if dtype == "int8":
+                round_matrices(model)
+            return storyteller
         except StoryLabError as error:
             raise StoryLabError(f"{name} can't be loaded: {error}") from None
 
@@ -116,9 +134,27 @@ class Storyteller:
         return TokenChooser(settings, RandomStream(seed), self.mute)
 
     def session(self, prompts: Sequence[str]) -> Session:
-        """Begin texts with prompts of equal length in tokens."""
+        """Begin texts with prompts of equal `company`."""
         with torch.inference_mode():
-            return self.kind.session(prompts)
+            return self._engine_session(prompts) or self.kind.session(prompts)
+
+    def company(self, prompt: str) -> int:
+        """A number that prompts have in common which may begin in one session."""
+        length = self.kind.prompt(prompt)["input_ids"].shape[1]
+        return length if self.engine is None else self.engine.company(length)
+
+    def _engine_session(self, prompts: Sequence[str]) -> Session | None:
+        engine = self.engine
+        if engine is None:
+            return None
+        try:
+            engine.start()
+        except Exception as error:  # ONNX Runtime has several, for a processor or a version that lacks an operator
+            if not self.engine_may_fail:
+                raise StoryLabError(f"{self.name} can't be told by ONNX Runtime: {error}") from None
+            self.engine = None
+            return None
+        return self.kind.session_of(engine, prompts)
 
     def _choices(self, under_way: UnderWay) -> Iterator[Choice]:
         """The tokens of a greedy or sampled telling, at most as many as settings and positions allow."""
@@ -126,9 +162,9 @@ class Storyteller:
         chooser = self.chooser(settings, under_way.seed)
         session = self.session([under_way.prompt])
         for _ in range(settings.max_new_tokens):
-            choice = chooser.choose(session.context, session.logits[0])
+            choice = chooser.choose(session.context_of(0), session.logits[0])
             yield choice
-            if session.room <= 0:
+            if session.room_of(0) <= 0:
                 return
             session.advance([choice.token])
 
@@ -159,6 +195,11 @@ class Storyteller:
             if token == self.kind.end or session.room <= 0:
                 return
             session.advance([token])
+
+    @property
+    def dtype(self) -> str:
+        """What it tells in, by torch's name: "float32", "bfloat16", "int8"."""
+        return "int8" if self.engine and self.engine.int8 else str(self.model.dtype).removeprefix("torch.")
 
     @property
     def model(self):

@@ -28,9 +28,10 @@ def tell_together(
 ) -> Iterator[tuple[int, Telling]]:
     """Tell a story for each opening, many at a time.
 
-    Openings of equal length in tokens share a batch, so that none is padded; each has a random stream of its own.
-    A story is therefore the one that `Storyteller.tell` tells, whatever it shares a batch with, but for the
-    last bits of floating-point sums, which may differ with the size of a batch and rarely decide a token.
+    Openings share a batch where the storyteller lets them keep company: with torch those of equal length in tokens,
+    so that none is padded. Each has a random stream of its own. A story is therefore the one that
+    `Storyteller.tell` tells, whatever it shares a batch with; with torch but for the last bits of floating-point sums,
+    which may differ with the size of a batch and rarely decide a token.
 
     Args:
         storyteller: Who tells.
@@ -81,11 +82,11 @@ def tell_side_by_side(
 
 
 def _groups(storyteller: Storyteller, prompts: Sequence[str], size: int) -> Iterator[list[int]]:
-    """The numbers of prompts in runs of equal length in tokens, at most `size` long."""
-    lengths = [storyteller.kind.prompt(prompt)["input_ids"].shape[1] for prompt in prompts]
+    """The numbers of prompts in runs that can keep company, at most `size` long."""
+    company = [storyteller.company(prompt) for prompt in prompts]
     group: list[int] = []
-    for number in sorted(range(len(prompts)), key=lambda number: lengths[number]):
-        if group and (len(group) == size or lengths[number] != lengths[group[0]]):
+    for number in sorted(range(len(prompts)), key=lambda number: company[number]):
+        if group and (len(group) == size or company[number] != company[group[0]]):
             yield group
             group = []
         group.append(number)
@@ -103,16 +104,16 @@ def _tell(storyteller: Storyteller, tellings: dict[int, UnderWay], stop: threadi
     while not stop.is_set():
         steps = []
         for row, number in enumerate(numbers):
-            choice = choosers[number].choose(session.context[row : row + 1], session.logits[row])
+            choice = choosers[number].choose(session.context_of(row), session.logits[row])
             steps.append((number, choice, tellings[number].add(choice)))
         yield steps
         told += 1
         going_on = [
             row
             for row, (number, _, piece) in enumerate(steps)
-            if piece is not None and told < tellings[number].settings.max_new_tokens
+            if piece is not None and told < tellings[number].settings.max_new_tokens and session.room_of(row) > 0
         ]
-        if not going_on or session.room <= 0:
+        if not going_on:
             return
         if len(going_on) < len(numbers):
             session.keep(going_on)

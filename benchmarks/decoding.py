@@ -1,0 +1,102 @@
+"""Decoding with the bundled storytellers against transformers' `generate` on the same weights, fp32.
+
+One story and 32 openings at once, told as the page tells them (default preset), and four storytellers at once
+against the sum of their times alone.
+"""
+
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+
+from benchmarks.peers import PADDED, PaddedEncoder, generate
+from benchmarks.rows import Row, Side, compare
+from storylab.decoding import Settings
+from storylab.storytellers import load
+from storylab.storytellers.storyteller import Storyteller
+from storylab.storytellers.together import tell_together
+
+BUNDLED = ("gpt2-mini", "gpt2-mini-finetuned", "seq2seq", "encoder")
+OPENINGS = (
+    "Every weekend the Jefferson's go to the park.",
+    "David noticed he had put on a lot of weight recently.",
+    "Nora found an old blue kite behind her grandmother's couch.",
+    "My dog ran away.",
+)
+PEER = "generate, fp32"
+SETTINGS = Settings()
+
+
+def rows(options: Namespace) -> Iterator[Row]:
+    """Measure all of it."""
+    for name in BUNDLED:
+        yield from one_story(name, options.turns)
+    for name in BUNDLED:
+        yield from batch(name, options.turns)
+    yield from at_once(options.turns)
+
+
+def stream(storyteller: Storyteller, opening: str, seed: int) -> float:
+    """Tokens a second of one telling."""
+    telling = storyteller.tell(opening, SETTINGS, seed)
+    return (telling.tokens + telling.finished) / telling.seconds
+
+
+def together(storyteller: Storyteller, openings: Sequence[str]) -> float:
+    """Tokens a second of one story for each opening, 32 at a time."""
+    started = time.perf_counter()
+    told = [telling for _, telling in tell_together(storyteller, openings, SETTINGS, range(len(openings)))]
+    return sum(telling.tokens + telling.finished for telling in told) / (time.perf_counter() - started)
+
+
+def engines(name: str) -> dict[str, Storyteller]:
+    """A bundled storyteller by what it computes with."""
+    return {"torch, fp32": load(name, engine="torch"), "onnx, fp32": load(name), "onnx, int8": load(name, dtype="int8")}
+
+
+def one_story(name: str, turns: int) -> Iterator[Row]:
+    """One story at a time; a turn's rate is the mean over several stories."""
+    tellers, peers = engines(name), {}
+    if name == "encoder":
+        peer = PaddedEncoder(load(name).model.config).eval()
+        peers[f"torch's encoder padded to {PADDED}"] = lambda: peer.rate(12, 40)
+    else:
+        peers[PEER] = lambda: generate(tellers["torch, fp32"], OPENINGS[:1], SETTINGS)
+    sides: dict[str, Side] = dict(peers)
+    for label, teller in tellers.items():
+        seeds = iter(range(10**6))
+        sides[label] = lambda teller=teller, seeds=seeds: stream(teller, OPENINGS[0], next(seeds))
+    asked = 3 if name == "encoder" else 4
+    yield from compare(f"{name}, one story", sides, turns, "tokens/s", {"onnx, fp32": asked, "onnx, int8": asked})
+
+
+def batch(name: str, turns: int) -> Iterator[Row]:
+    """32 openings at once."""
+    openings = [OPENINGS[number % len(OPENINGS)] for number in range(32)]
+    tellers = engines(name)
+    sides: dict[str, Side] = {PEER: lambda: generate(tellers["torch, fp32"], openings, SETTINGS)}
+    for label, teller in tellers.items():
+        sides[label] = lambda teller=teller: together(teller, openings)
+    yield from compare(f"{name}, 32 openings", sides, turns, "tokens/s", {"onnx, fp32": 2, "onnx, int8": 2})
+
+
+def at_once(turns: int) -> Iterator[Row]:
+    """Four storytellers at once: seconds, against one after the other."""
+    for label, choice in (("torch, fp32", {"engine": "torch"}), ("onnx, fp32", {})):
+        tellers = [load(name, **choice) for name in BUNDLED]
+        tell = [lambda teller=teller: teller.tell(OPENINGS[0], SETTINGS, 1) for teller in tellers]
+        sides = {f"alone, {label}": lambda tell=tell: timed(tell, False), label: lambda tell=tell: timed(tell, True)}
+        yield from compare("four storytellers at once", sides, turns, "seconds", at_most={"onnx, fp32": 1.1})
+
+
+def timed(tasks: Sequence[Callable], at_once: bool) -> float:
+    """Seconds that some tasks take, one after the other or in threads."""
+    workers = [threading.Thread(target=task) for task in tasks]
+    started = time.perf_counter()
+    for worker in workers:
+        worker.start()
+        if not at_once:
+            worker.join()
+    for worker in workers:
+        worker.join()
+    return time.perf_counter() - started

@@ -1,0 +1,142 @@
+"""An engine for each architecture: its graph, the sessions that run it, the texts that it has under way."""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from types import ModuleType
+
+import onnxruntime
+from transformers import GPT2LMHeadModel, LlamaForCausalLM, PreTrainedModel
+
+from storylab.engines import encoder, gpt2, llama, seq2seq
+from storylab.engines.causal_texts import CausalTexts
+from storylab.engines.runtime import Runner
+from storylab.engines.texts import Texts
+from storylab.models import EncoderStoryteller, Seq2SeqStoryteller
+from storylab.models.loading import positions_of
+
+
+class Engine(ABC):
+    """Tells with a model's weights as they are when the first text begins; any number of threads may use it.
+
+    Args:
+        model: In fp32 on the CPU.
+        int8: Whether matrices are rounded to 8 bits.
+    """
+
+    def __init__(self, model: PreTrainedModel, int8: bool = False):
+        self.model, self.int8 = model, int8
+        self.positions = positions_of(model)
+        self._runners: tuple | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def version(self) -> str:
+        """What computes, with its version."""
+        return f"onnxruntime {onnxruntime.__version__}"
+
+    @staticmethod
+    @abstractmethod
+    def fits(model: PreTrainedModel) -> bool:
+        """Whether the engine computes what the model's config asks for."""
+
+    @abstractmethod
+    def company(self, length: int) -> int:
+        """A number that prompts have in common which may begin together, from a prompt's length."""
+
+    def begin(self, prompts: Sequence[Sequence[int]], start: int) -> Texts:
+        """Begin texts with prompts that may keep company.
+
+        Args:
+            prompts: Tokens of each.
+            start: The token that a target begins with, of a model that reads the prompt as its source.
+        """
+        return self._begin(prompts, start, *self.start())
+
+    def start(self) -> tuple:
+        """Make the sessions, if nobody has yet; whoever comes meanwhile waits for them."""
+        with self._lock:
+            if self._runners is None:
+                self._runners = self._open()
+            return self._runners
+
+    @abstractmethod
+    def _open(self) -> tuple:
+        """Make what `_begin` takes: runners and graphs."""
+
+    @abstractmethod
+    def _begin(self, prompts: Sequence[Sequence[int]], start: int, *runners) -> Texts: ...
+
+
+class CausalEngine(Engine):
+    """A decoder alone; the prompt is the beginning of its text."""
+
+    architecture: ModuleType
+
+    @classmethod
+    def fits(cls, model: PreTrainedModel) -> bool:
+        return cls.architecture.fits(model)
+
+    def company(self, length: int) -> int:
+        return 0
+
+    def _open(self) -> tuple:
+        graph = self.architecture.graph_of(self.model, self.int8)
+        return Runner(graph), graph
+
+    def _begin(self, prompts: Sequence[Sequence[int]], start: int, *runners) -> Texts:
+        return CausalTexts(*runners, prompts, self.positions)
+
+
+class Gpt2Engine(CausalEngine):
+    """GPT-2 of any size."""
+
+    architecture = gpt2
+
+
+class LlamaEngine(CausalEngine):
+    """Llama of any size, SmolLM2 among them."""
+
+    architecture = llama
+
+
+class Seq2SeqEngine(Engine):
+    """The project's own encoder-decoder; the prompt is its source."""
+
+    @staticmethod
+    def fits(model: Seq2SeqStoryteller) -> bool:
+        return True
+
+    def company(self, length: int) -> int:
+        return seq2seq.padded_length(length, self.positions)
+
+    def _open(self) -> tuple:
+        graph = seq2seq.target_graph(self.model, self.int8)
+        return Runner(seq2seq.source_graph(self.model, self.int8)), Runner(graph), graph
+
+    def _begin(self, prompts: Sequence[Sequence[int]], start: int, *runners) -> Texts:
+        return seq2seq.Seq2SeqTexts(*runners, prompts, start, self.positions)
+
+
+class EncoderEngine(Engine):
+    """The project's own encoder-only model."""
+
+    fits = staticmethod(encoder.fits)
+
+    def company(self, length: int) -> int:
+        return length
+
+    def _open(self) -> tuple:
+        return (Runner(encoder.graph_of(self.model, self.int8)),)
+
+    def _begin(self, prompts: Sequence[Sequence[int]], start: int, *runners) -> Texts:
+        return encoder.EncoderTexts(*runners, prompts)
+
+
+ENGINES: dict[type[PreTrainedModel], type[Engine]] = {
+    GPT2LMHeadModel: Gpt2Engine,
+    LlamaForCausalLM: LlamaEngine,
+    Seq2SeqStoryteller: Seq2SeqEngine,
+    EncoderStoryteller: EncoderEngine,
+}
+"""By the architecture's class; one derived from it may compute something else."""

@@ -1,0 +1,119 @@
+"""A graph of ONNX operators, written node by node over weights that stay where torch keeps them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper
+from torch import Tensor
+
+from storylab.engines.eight_bits import BLOCK, quantise
+
+MICROSOFT = "com.microsoft"
+"""The domain of ONNX Runtime's own operators: attention with a cache, products with 8-bit weights."""
+OPERATORS = 20
+"""The version of the ONNX operators; the first with Gelu."""
+FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
+
+
+class Graph:
+    """Nodes, inputs, outputs and weights of one graph; activations are rows of numbers (rows, width).
+
+    Weights are kept beside the graph, by name: the model that `model()` returns refers to them only.
+
+    Args:
+        int8: Whether the matrices of `linear` are kept in 8 bits.
+    """
+
+    def __init__(self, int8: bool = False):
+        self.int8 = int8
+        self.weights: dict[str, np.ndarray] = {}
+        self._nodes: list[NodeProto] = []
+        self._inputs: list[ValueInfoProto] = []
+        self._outputs: list[ValueInfoProto] = []
+        self._constants: list[TensorProto] = []
+        self._references: list[TensorProto] = []
+        self._known: dict[tuple[int, tuple[int, ...]], str] = {}
+        self._names = 0
+
+    def name(self) -> str:
+        """A name that no other value of the graph has."""
+        self._names += 1
+        return f"v{self._names}"
+
+    def input(self, name: str, kind: int, shape: Sequence[int | str]) -> str:
+        """Declare an input; a word in the shape is a size that may change from run to run."""
+        self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
+        return name
+
+    def output(self, name: str, kind: int, shape: Sequence[int | str]) -> str:
+        """Declare an output, which a node must name among its own."""
+        self._outputs.append(helper.make_tensor_value_info(name, kind, shape))
+        return name
+
+    def op(
+        self, operator: str, inputs: Sequence[str], outputs: Sequence[str] | None = None, domain: str = "", **about
+    ) -> str:
+        """Add a node; returns its first output, named by the graph where `outputs` names none."""
+        outputs = outputs or [self.name()]
+        self._nodes.append(helper.make_node(operator, list(inputs), list(outputs), domain=domain, **about))
+        return outputs[0]
+
+    def constant(self, *values: int) -> str:
+        """A list of whole numbers."""
+        name = self.name()
+        self._constants.append(helper.make_tensor(name, INT64, [len(values)], values))
+        return name
+
+    def weight(self, values: Tensor | np.ndarray) -> str:
+        """A weight of the model; the same memory is the same weight."""
+        if isinstance(values, Tensor):
+            values = values.detach().numpy()
+        values = np.ascontiguousarray(values)
+        key = (values.__array_interface__["data"][0], values.shape)
+        if key not in self._known:
+            name = self._known[key] = self.name()
+            self.weights[name] = values
+            kind = helper.np_dtype_to_tensor_dtype(values.dtype)
+            reference = TensorProto(name=name, data_type=kind, dims=values.shape, data_location=TensorProto.EXTERNAL)
+            reference.external_data.add(key="location", value="torch")
+            self._references.append(reference)
+        return self._known[key]
+
+    def linear(self, x: str, matrix: Tensor, bias: Tensor | None = None, columns_first: bool = False) -> str:
+        """`x` (rows, in) by a matrix (out, in), or (in, out) where `columns_first`, plus a bias (out)."""
+        if self.int8:
+            return self._linear_in_8_bits(x, matrix.T if columns_first else matrix, bias)
+        inputs = [x, self.weight(matrix)] + ([] if bias is None else [self.weight(bias)])
+        return self.op("Gemm", inputs, transB=0 if columns_first else 1)
+
+    def _linear_in_8_bits(self, x: str, matrix: Tensor, bias: Tensor | None) -> str:
+        rounded, scales = quantise(matrix)
+        inputs = [x, self.weight(rounded), self.weight(scales)]
+        if bias is not None:
+            inputs += ["", "", self.weight(bias)]  # no zero points: 128 stands for nought; no order of groups
+        columns, rows = matrix.shape
+        return self.op(
+            "MatMulNBits", inputs, domain=MICROSOFT, K=rows, N=columns, bits=8, block_size=BLOCK, accuracy_level=4
+        )  # level 4: activations are rounded to 8 bits too, block by block, so that products are of whole numbers
+
+    def layer_norm(self, x: str, norm) -> str:
+        """A torch LayerNorm, with or without a bias."""
+        inputs = [x, self.weight(norm.weight)] + ([] if norm.bias is None else [self.weight(norm.bias)])
+        return self.op("LayerNormalization", inputs, axis=-1, epsilon=norm.eps)
+
+    def embed(self, ids: str, table: Tensor) -> str:
+        """Rows of a table (entries, width) by their numbers (rows)."""
+        return self.op("Gather", [self.weight(table), ids])
+
+    def squared_relu(self, x: str) -> str:
+        """max(x, 0) squared."""
+        positive = self.op("Relu", [x])
+        return self.op("Mul", [positive, positive])
+
+    def model(self) -> bytes:
+        """The graph as ONNX Runtime reads it, without the weights."""
+        graph = helper.make_graph(
+            self._nodes, "storyteller", self._inputs, self._outputs, [*self._constants, *self._references]
+        )
+        domains = [helper.make_opsetid("", OPERATORS), helper.make_opsetid(MICROSOFT, 1)]
+        return helper.make_model(graph, opset_imports=domains, ir_version=10).SerializeToString()

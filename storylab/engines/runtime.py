@@ -1,0 +1,75 @@
+"""ONNX Runtime: sessions over a graph's weights, and the turns that they take on the processor."""
+
+import threading
+
+import numpy as np
+import onnxruntime
+import torch
+
+from storylab.engines.graph import Graph
+
+THREADS = 4
+"""The most threads that a step of a small model gains from."""
+
+
+def threads() -> int:
+    """How many threads a step takes: no more than torch may."""
+    return max(1, min(THREADS, torch.get_num_threads()))
+
+
+TURNS = threading.Semaphore(max(1, torch.get_num_threads() // threads()))
+"""Held for a step. So many steps at once keep all cores busy; more would only push one another off them."""
+
+
+class Runner:
+    """A graph that can be run, by several threads at once.
+
+    The weights stay where they are as long as it lives; matrix products keep copies in the order that they read
+    them in.
+    """
+
+    def __init__(self, graph: Graph):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads(), 1
+        options.log_severity_level = 4
+        # Threads that wait for the next node stay awake during a run, and sleep as soon as it is over: others run.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        self._weights = {name: onnxruntime.OrtValue.ortvalue_from_numpy(a) for name, a in graph.weights.items()}
+        # The first makes the graph whole, the second keeps the session from copying what it was made whole with.
+        options.add_external_initializers(list(self._weights), list(self._weights.values()))
+        for name, weight in self._weights.items():
+            options.add_initializer(name, weight)
+        self._arrays = graph.weights
+        self._session = onnxruntime.InferenceSession(graph.model(), options, providers=["CPUExecutionProvider"])
+
+    def binding(self) -> "Binding":
+        """Inputs and outputs of runs that follow one another."""
+        return Binding(self._session)
+
+    def run(self, inputs: dict[str, np.ndarray], outputs: list[str] | None = None) -> list[np.ndarray]:
+        """Run once."""
+        with TURNS:
+            return self._session.run(outputs, inputs)
+
+
+class Binding:
+    """Memory that runs read and write in place; belongs to one thread."""
+
+    def __init__(self, session):
+        self._session, self._bound, self._held = session, session.io_binding(), {}
+
+    def input(self, name: str, values: np.ndarray) -> None:
+        """Read an input from there from now on."""
+        self._held[name] = values
+        self._bound.bind_input(name, "cpu", 0, values.dtype.type, values.shape, values.ctypes.data)
+
+    def output(self, name: str, values: np.ndarray) -> None:
+        """Write an output there from now on."""
+        self._held[name] = values
+        self._bound.bind_output(name, "cpu", 0, values.dtype.type, values.shape, values.ctypes.data)
+
+    def run(self) -> None:
+        """Compute the outputs of what the inputs hold now."""
+        with TURNS:
+            self._session.run_with_iobinding(self._bound)

@@ -1,0 +1,5 @@
+"""The small models as a fixture."""
+
+from small_models import small
+
+__all__ = ["small"]

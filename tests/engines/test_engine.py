@@ -1,0 +1,130 @@
+"""An engine computes what torch computes, for each text as if it were alone."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from small_models import POSITIONS, START, VOCABULARY, gpt2, llama
+
+from storylab.engines.choice import engine_for
+from storylab.engines.eight_bits import quantise, round_matrices, rounded
+from storylab.errors import StoryLabError
+
+PROMPTS = [[1, 7, 9], [1, 50, 51, 52, 53, 54, 55, 56], [1, 200], [1, *range(20, 50)], [1, 8, 9], [1]]
+TOLD = 80
+"""More tokens than a cache has room for at first."""
+
+
+def tell(engine, prompt: list[int], tokens: int = TOLD) -> tuple[list[int], np.ndarray]:
+    """The tokens of a greedy telling and the logits from which each was chosen (tokens, vocabulary)."""
+    texts, told, logits = engine.begin([prompt], START), [], []
+    for _ in range(tokens):
+        logits.append(texts.logits[0])
+        told.append(int(logits[-1].argmax()))
+        texts.advance(told[-1:])
+    return told, np.stack(logits)
+
+
+def company(engine) -> list[list[list[int]]]:
+    """The prompts, those together that may share a session."""
+    groups: dict[int, list[list[int]]] = {}
+    for prompt in PROMPTS:
+        groups.setdefault(engine.company(len(prompt)), []).append(prompt)
+    return list(groups.values())
+
+
+@pytest.mark.parametrize("prompt", PROMPTS[:4])
+def test_logits_are_those_of_torch(small, prompt):
+    told, logits = tell(engine_for(small.model, "onnx", "fp32"), prompt)
+    for number in range(0, TOLD, 9):
+        expected = small.expected(prompt, told[:number])
+        np.testing.assert_allclose(logits[number], expected.numpy(), atol=2e-4, rtol=2e-4)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "int8"])
+def test_a_text_has_the_same_bits_in_any_company(small, dtype):
+    engine = engine_for(small.model, "onnx", dtype)
+    for prompts in company(engine):
+        alone = [tell(engine, prompt) for prompt in prompts]
+        going = list(range(len(prompts)))
+        texts = engine.begin(prompts, START)
+        for number in range(TOLD):
+            for row, text in enumerate(going):
+                assert np.array_equal(texts.logits[row], alone[text][1][number])
+            if number in (3, 40) and len(going) > 1:  # one in front ends, then one behind
+                rows = list(range(1, len(going))) if number == 3 else list(range(len(going) - 1))
+                texts.keep(rows)
+                going = [going[row] for row in rows]
+            texts.advance([alone[text][0][number] for text in going])
+
+
+def test_threads_that_tell_at_once_do_not_disturb_one_another(small):
+    engine = engine_for(small.model, "onnx", "fp32")
+    told: dict[int, list[int]] = {}
+
+    def one(number: int) -> None:
+        told[number] = tell(engine, PROMPTS[number % 3])[0]
+
+    threads = [threading.Thread(target=one, args=[number]) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [told[number] for number in range(6)] == [tell(engine, PROMPTS[number % 3])[0] for number in range(6)]
+
+
+def test_a_text_goes_on_to_the_last_position(small):
+    prompt = PROMPTS[0]
+    before = 1 if hasattr(small.model, "decoder") else len(prompt)
+    told, logits = tell(engine_for(small.model, "onnx", "fp32"), prompt, POSITIONS - before)
+    np.testing.assert_allclose(logits[-1], small.expected(prompt, told[:-1]).numpy(), atol=5e-4, rtol=5e-4)
+
+
+def test_8_bits_are_near_torch_with_the_same_rounded_weights(small):
+    prompt = PROMPTS[1]
+    engine = engine_for(small.model, "onnx", "int8")
+    told, logits = tell(engine, prompt, 30)
+    whole = torch.stack([small.expected(prompt, told[:number]) for number in range(30)])
+    round_matrices(small.model)
+    coarse = torch.stack([small.expected(prompt, told[:number]) for number in range(30)])
+    assert not torch.allclose(coarse, whole, atol=1e-4)
+    # What is left is the rounding of activations: a block's largest in 127 steps, so some hundredths of the spread.
+    assert (torch.from_numpy(logits) - coarse).abs().mean() < 0.05 * whole.std()
+
+
+@pytest.mark.parametrize("width", [32, 64, 70])
+def test_a_rounded_matrix_is_off_by_half_a_step_at_most(width):
+    torch.manual_seed(0)
+    matrix = torch.randn(5, width)
+    matrix[2] = 0
+    numbers, scales = quantise(matrix)
+    assert numbers.shape == (5, -(-width // 32), 32) and numbers.min() >= 1
+    error = (rounded(matrix) - matrix).abs()
+    step = torch.from_numpy(scales).repeat_interleave(32, dim=1)[:, :width]
+    assert bool((error <= step / 2 + 1e-7).all())
+    assert torch.equal(rounded(matrix)[2], torch.zeros(width))
+
+
+def test_what_a_graph_does_not_compute_is_left_to_torch():
+    for odd in (
+        gpt2(activation_function="relu"),
+        gpt2(scale_attn_by_inverse_layer_idx=True),
+        llama(attention_bias=True),
+    ):
+        assert engine_for(odd, "auto", "fp32") is None
+        with pytest.raises(StoryLabError, match=r"not there for a (gpt2|llama) of this shape"):
+            engine_for(odd, "onnx", "fp32")
+
+
+def test_the_dtype_and_the_device_decide():
+    model = gpt2()
+    assert engine_for(model, "torch", "fp32") is None
+    assert engine_for(model, "auto", "bf16") is None
+    with pytest.raises(StoryLabError, match="bf16"):
+        engine_for(model, "onnx", "bf16")
+    with pytest.raises(StoryLabError, match="not by the engine torch"):
+        engine_for(model, "torch", "int8")
+    with pytest.raises(StoryLabError, match="on the CPU, not on meta"):
+        engine_for(model.to("meta"), "auto", "int8")
+    assert model.config.vocab_size == VOCABULARY

@@ -1,0 +1,80 @@
+"""A storyteller tells with an engine what it tells with torch."""
+
+import pytest
+
+from storylab.decoding import Settings
+from storylab.errors import StoryLabError
+from storylab.storytellers import load
+from storylab.storytellers.engine_session import EngineSession
+from storylab.storytellers.together import tell_together
+
+NAMES = ["seq2seq", "encoder", "gpt2-mini", "gpt2-mini-finetuned"]
+OPENINGS = [
+    "Every weekend the Jefferson's go to the park.",
+    "Tom sat down.",
+    "A robot woke up in an empty house and could not remember its own name.",
+    "My dog ran away.",
+    "Nora found an old blue kite behind her grandmother's couch.",
+]
+SEEDS = [3, 4, 5, 6, 7]
+
+
+def texts(storyteller, settings: Settings) -> list[str]:
+    return [storyteller.tell(opening, settings, seed).text for opening, seed in zip(OPENINGS, SEEDS, strict=True)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("changes", [{}, {"strategy": "greedy"}, {"repetition_penalty": 1.2}])
+def test_the_engine_tells_what_torch_tells(name, changes):
+    settings = Settings.from_mapping(changes | {"max_new_tokens": 24})
+    plain, fast = load(name, engine="torch"), load(name, engine="onnx")
+    assert plain.engine is None and isinstance(fast.session(OPENINGS[:1]), EngineSession)
+    assert texts(fast, settings) == texts(plain, settings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["fp32", "int8"])
+def test_a_story_is_the_same_alone_and_in_a_batch(name, dtype):
+    settings, storyteller = Settings.from_mapping({"max_new_tokens": 24}), load(name, dtype=dtype, engine="onnx")
+    together = dict(tell_together(storyteller, OPENINGS, settings, SEEDS))
+    assert [together[number].text for number in range(len(OPENINGS))] == texts(storyteller, settings)
+
+
+def test_texts_of_unlike_lengths_end_at_their_own_last_position():
+    storyteller = load("gpt2-mini", engine="onnx")
+    settings = Settings.from_mapping({"max_new_tokens": 512, "sentences": 10, "temperature": 5.0, "top_p": 1.0})
+    for number, telling in tell_together(storyteller, OPENINGS[1:3], settings, SEEDS[1:3]):
+        alone = storyteller.tell(OPENINGS[1 + number], settings, SEEDS[1 + number])
+        assert (telling.text, telling.tokens, telling.ended_by) == (alone.text, alone.tokens, alone.ended_by)
+
+
+def test_torch_tells_where_the_engine_cannot_be_started(monkeypatch):
+    from storylab.storytellers import registry
+
+    def fail(self):
+        raise RuntimeError("no such operator")
+
+    storyteller = registry._open("seq2seq", "cpu", "fp32", "auto")
+    insisted = registry._open("seq2seq", "cpu", "fp32", "onnx")
+    for one in (storyteller, insisted):
+        monkeypatch.setattr(one.engine, "_open", fail.__get__(one.engine))
+    telling = storyteller.tell(OPENINGS[0], seed=1)
+    assert storyteller.engine is None and telling.text == load("seq2seq", engine="torch").tell(OPENINGS[0], seed=1).text
+    with pytest.raises(StoryLabError, match="seq2seq can't be told by ONNX Runtime: no such operator"):
+        insisted.tell(OPENINGS[0], seed=1)
+
+
+def test_the_environment_names_an_engine(monkeypatch):
+    monkeypatch.setenv("STORYLAB_ENGINE", "torch")
+    assert load("encoder").engine is None
+    assert load("encoder", engine="auto").engine is not None
+    monkeypatch.setenv("STORYLAB_ENGINE", "abacus")
+    with pytest.raises(StoryLabError, match="engine must be one of auto, torch, onnx, not 'abacus'"):
+        load("encoder")
+
+
+def test_8_bits_need_the_engine():
+    with pytest.raises(StoryLabError, match="encoder can't be loaded: int8 is computed by ONNX Runtime only"):
+        load("encoder", dtype="int8", engine="torch")
+    storyteller = load("encoder", dtype="int8")
+    assert storyteller.dtype == "int8" and load("encoder").dtype == "float32"
