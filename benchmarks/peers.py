@@ -56,14 +56,22 @@ def generate_tokens(model: PreTrainedModel, prompt: Sequence[int], tokens: int, 
 
 
 class PaddedEncoder(nn.Module):
-    """torch's stock encoder in the shape of a storyteller, which reads every prefix padded to 128 tokens."""
+    """torch's stock encoder in the shape of a storyteller, which reads every prefix padded to 128 tokens.
 
-    def __init__(self, config):
+    Args:
+        config: The storyteller's.
+        norm_first: Norms before attention, as the storyteller has them. Behind it, the stock default, torch's fast
+            path for inference cuts the padding off.
+    """
+
+    def __init__(self, config, norm_first: bool = True):
         super().__init__()
         self.tokens = nn.Embedding(config.vocab_size, config.width)
         self.positions = nn.Parameter(torch.zeros(PADDED, config.width))
-        layer = nn.TransformerEncoderLayer(config.width, config.heads, config.inner, batch_first=True)
-        self.layers = nn.TransformerEncoder(layer, config.layers)
+        layer = nn.TransformerEncoderLayer(
+            config.width, config.heads, config.inner, batch_first=True, norm_first=norm_first
+        )
+        self.layers = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=not norm_first)
         self.head = nn.Linear(config.width, config.vocab_size)
 
     @torch.inference_mode()

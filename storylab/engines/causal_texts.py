@@ -40,16 +40,19 @@ class CausalTexts(Texts):
         self._lengths += 1
         if self._lengths.max() > self._cache.shape[3]:
             self._grow()
-        self._run(ids, places, np.arange(len(tokens)))
+        self._run(ids, places, self._slots.rows)
 
     def keep(self, texts: Sequence[int]) -> None:
         self.logits = self.logits[list(texts)]
+        rows = self._cache.shape[1]
         self._shrink(self._slots.keep(texts), len(texts))
-        self._bind_memory()
+        if len(texts) != rows:
+            self._bind_memory()
 
     def _shrink(self, moves: list[tuple[int, int]], left: int) -> None:
         """Bring what is kept of each text to the first rows."""
-        self._cache, self._lengths = moved(self._cache, moves, left), moved(self._lengths[None], moves, left)[0]
+        self._cache = moved(self._cache, moves, left, int(self._lengths.max()))
+        self._lengths = moved(self._lengths[None], moves, left)[0]
 
     def _room(self, length: int) -> int:
         return min(self._positions, length + GROWTH)
@@ -76,7 +79,7 @@ class CausalTexts(Texts):
             bound.input("places", places)
         bound.input("last", (self._lengths - 1).astype(np.int32))
         bound.input("longest", np.array(self._lengths.max(), np.int32))
-        bound.input("asked", asked[self._slots.rows])
-        self.logits = np.empty((len(ids), self._graph.vocabulary), np.float32)
+        bound.input("asked", asked)
+        self.logits = np.empty((len(asked), self._graph.vocabulary), np.float32)
         bound.output("logits", self.logits)
         bound.run()

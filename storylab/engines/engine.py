@@ -25,8 +25,8 @@ class Engine(ABC):
     """
 
     def __init__(self, model: PreTrainedModel, int8: bool = False):
-        self.model, self.int8 = model, int8
-        self.positions = positions_of(model)
+        self._model: PreTrainedModel | None = model
+        self.int8, self.positions = int8, positions_of(model)
         self._runners: tuple | None = None
         self._lock = threading.Lock()
 
@@ -51,17 +51,24 @@ class Engine(ABC):
             prompts: Tokens of each.
             start: The token that a target begins with, of a model that reads the prompt as its source.
         """
-        return self._begin(prompts, start, *self.start())
+        self.start()
+        return self._begin(prompts, start, *self._runners)
 
-    def start(self) -> tuple:
-        """Make the sessions, if nobody has yet; whoever comes meanwhile waits for them."""
+    def start(self) -> bool:
+        """Make the sessions, if nobody has yet; whoever comes meanwhile waits for them.
+
+        Returns:
+            Whether it was this call that made them. The engine needs the model no more.
+        """
         with self._lock:
-            if self._runners is None:
-                self._runners = self._open()
-            return self._runners
+            if self._runners is not None:
+                return False
+            self._runners = self._open(self._model)
+            self._model = None
+            return True
 
     @abstractmethod
-    def _open(self) -> tuple:
+    def _open(self, model: PreTrainedModel) -> tuple:
         """Make what `_begin` takes: runners and graphs."""
 
     @abstractmethod
@@ -80,8 +87,8 @@ class CausalEngine(Engine):
     def company(self, length: int) -> int:
         return 0
 
-    def _open(self) -> tuple:
-        graph = self.architecture.graph_of(self.model, self.int8)
+    def _open(self, model: PreTrainedModel) -> tuple:
+        graph = self.architecture.graph_of(model, self.int8)
         return Runner(graph), graph
 
     def _begin(self, prompts: Sequence[Sequence[int]], start: int, *runners) -> Texts:
@@ -110,9 +117,9 @@ class Seq2SeqEngine(Engine):
     def company(self, length: int) -> int:
         return seq2seq.padded_length(length, self.positions)
 
-    def _open(self) -> tuple:
-        graph = seq2seq.target_graph(self.model, self.int8)
-        return Runner(seq2seq.source_graph(self.model, self.int8)), Runner(graph), graph
+    def _open(self, model: PreTrainedModel) -> tuple:
+        graph = seq2seq.target_graph(model, self.int8)
+        return Runner(seq2seq.source_graph(model, self.int8)), Runner(graph), graph
 
     def _begin(self, prompts: Sequence[Sequence[int]], start: int, *runners) -> Texts:
         return seq2seq.Seq2SeqTexts(*runners, prompts, start, self.positions)
@@ -126,8 +133,8 @@ class EncoderEngine(Engine):
     def company(self, length: int) -> int:
         return length
 
-    def _open(self) -> tuple:
-        return (Runner(encoder.graph_of(self.model, self.int8)),)
+    def _open(self, model: PreTrainedModel) -> tuple:
+        return (Runner(encoder.graph_of(model, self.int8)),)
 
     def _begin(self, prompts: Sequence[Sequence[int]], start: int, *runners) -> Texts:
         return encoder.EncoderTexts(*runners, prompts)

@@ -18,7 +18,7 @@ FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
 class Graph:
     """Nodes, inputs, outputs and weights of one graph; activations are rows of numbers (rows, width).
 
-    Weights are kept beside the graph, by name: the model that `model()` returns refers to them only.
+    Weights are kept beside the graph, by name, until it is run: the model that `model()` returns refers to them only.
 
     Args:
         int8: Whether the matrices of `linear` are kept in 8 bits.

@@ -24,8 +24,7 @@ TURNS = threading.Semaphore(max(1, torch.get_num_threads() // threads()))
 class Runner:
     """A graph that can be run, by several threads at once.
 
-    The weights stay where they are as long as it lives; matrix products keep copies in the order that they read
-    them in.
+    It copies the weights, those of matrix products in the order that they are read in, and the graph lets go of them.
     """
 
     def __init__(self, graph: Graph):
@@ -35,13 +34,10 @@ class Runner:
         # Threads that wait for the next node stay awake during a run, and sleep as soon as it is over: others run.
         options.add_session_config_entry("session.intra_op.allow_spinning", "1")
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        self._weights = {name: onnxruntime.OrtValue.ortvalue_from_numpy(a) for name, a in graph.weights.items()}
-        # The first makes the graph whole, the second keeps the session from copying what it was made whole with.
-        options.add_external_initializers(list(self._weights), list(self._weights.values()))
-        for name, weight in self._weights.items():
-            options.add_initializer(name, weight)
-        self._arrays = graph.weights
+        weights = {name: onnxruntime.OrtValue.ortvalue_from_numpy(a) for name, a in graph.weights.items()}
+        options.add_external_initializers(list(weights), list(weights.values()))
         self._session = onnxruntime.InferenceSession(graph.model(), options, providers=["CPUExecutionProvider"])
+        graph.weights.clear()
 
     def binding(self) -> "Binding":
         """Inputs and outputs of runs that follow one another."""

@@ -105,6 +105,7 @@ class Seq2SeqTexts(CausalTexts):
             row[: len(source)] = source
         hidden = np.arange(longest) >= lengths[:, None]  # (texts, length)
         self._unread = np.where(hidden, np.float32(-1e9), np.float32(0))[None, :, None, None]
+        self._read = np.arange(len(sources))  # which source each row of the memory has: beams share one
         self._source = np.empty((2 * graph.layers, len(sources), graph.heads, longest, graph.width), np.float32)
         bound = reader.binding()
         bound.input("ids", ids)
@@ -117,7 +118,10 @@ class Seq2SeqTexts(CausalTexts):
 
     def _shrink(self, moves: list[tuple[int, int]], left: int) -> None:
         super()._shrink(moves, left)
-        self._source, self._unread = moved(self._source, moves, left), moved(self._unread, moves, left)
+        known, read = len(self._read), self._read
+        other = [(row, to) for row, to in moves if to >= known or read[row] != read[to]]
+        self._source, self._unread = moved(self._source, other, left), moved(self._unread, other, left)
+        self._read = moved(read[None], moves, left)[0]
 
     def _bind_memory(self) -> None:
         super()._bind_memory()

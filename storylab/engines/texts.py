@@ -21,11 +21,11 @@ class Texts(ABC):
 
     @abstractmethod
     def keep(self, texts: Sequence[int]) -> None:
-        """Go on with some of the texts, by their numbers."""
+        """Go on with some of the texts, by their numbers, in any order; one named twice goes on as two."""
 
 
 class Slots:
-    """Which row of the memory each text has, so that dropping one moves no more than one other.
+    """Which row of the memory each text has, so that no more is moved than rows are to be filled.
 
     Args:
         texts: How many there are.
@@ -35,19 +35,36 @@ class Slots:
         self.rows = np.arange(texts)
 
     def keep(self, texts: Sequence[int]) -> list[tuple[int, int]]:
-        """Keep some texts; returns the moves (from row, to row) that bring them to the first rows."""
+        """Keep some texts or copies of them; returns the moves (from row, to row) that bring them to the first rows.
+
+        No move overwrites what another reads.
+        """
         self.rows = self.rows[list(texts)]
         left = len(self.rows)
         free = iter(sorted(set(range(left)) - set(self.rows.tolist())))
-        moves = []
-        for text in np.flatnonzero(self.rows >= left):
-            moves.append((int(self.rows[text]), next(free)))
-            self.rows[text] = moves[-1][1]
+        moves, taken = [], set()
+        for text, row in enumerate(self.rows.tolist()):
+            if row >= left or row in taken:
+                moves.append((row, next(free)))
+                self.rows[text] = moves[-1][1]
+            taken.add(row)
         return moves
 
 
-def moved(memory: np.ndarray, moves: list[tuple[int, int]], left: int) -> np.ndarray:
-    """Memory (parts, texts, ...) after some moves, down to the rows that are left; what is kept is not copied."""
+def moved(memory: np.ndarray, moves: list[tuple[int, int]], left: int, length: int | None = None) -> np.ndarray:
+    """Memory (parts, texts, ...) after some moves, with the rows that are left; what stays in its row is not copied.
+
+    Args:
+        memory: Where each text has a row of each part.
+        moves: From row, to row.
+        left: How many rows, which may be more than there were.
+        length: How much of the last axis but one is filled and needs to be moved; None for all.
+    """
+    filled = np.s_[...] if length is None else np.s_[..., :length, :]
+    if left > memory.shape[1]:
+        more = np.zeros((memory.shape[0], left, *memory.shape[2:]), memory.dtype)
+        more[:, : memory.shape[1]] = memory
+        memory = more
     for origin, target in moves:
-        memory[:, target] = memory[:, origin]
+        memory[:, target][filled] = memory[:, origin][filled]
     return memory[:, :left]

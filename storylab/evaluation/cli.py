@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storylab.decoding import check_seed
+from storylab.engines.names import FP32
 from storylab.shell import Arguments, add_device, add_json, add_model, print_json, where
 from storylab.stories import Splits, read_stories, refuse_leakage
 from storylab.storytellers import load
@@ -26,14 +27,14 @@ def add_commands(commands: Any) -> None:
     score.add_argument("--data", required=True, metavar="STORIES.csv", help="a CSV, or hub:OWNER/NAME")
     score.add_argument("--limit", type=int, help="the first so many stories only")
     add_json(score)
-    score.set_defaults(command=_score)
+    score.set_defaults(command=_score, dtype=FP32)
 
     cloze = commands.add_parser("cloze", help="choose between two endings of each story")
     add_model(cloze)
     cloze.add_argument("--data", required=True, metavar="CLOZE.csv", help="a Story Cloze file, or hub:OWNER/NAME")
     cloze.add_argument("--limit", type=int, help="the first so many items only")
     add_json(cloze)
-    cloze.set_defaults(command=_cloze)
+    cloze.set_defaults(command=_cloze, dtype=FP32)
 
     evaluate = commands.add_parser("evaluate", help="tell stories and measure them beside people's")
     evaluate.add_argument("--models", required=True, metavar="A,B,...", help="storytellers, as --model takes them")
@@ -55,6 +56,7 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, help="the first so many stories only")
     parser.add_argument("--seed", type=int, default=0, help="0 to 4294967295 (default: 0)")
     add_device(parser)
+    parser.set_defaults(dtype=FP32)  # figures are of fp32 unless somebody asks
 
 
 def _score(options: Arguments) -> None:
@@ -172,7 +174,7 @@ def _command(command: str, options: Arguments, names: list[str]) -> str:
         parts += ["--limit", str(options.limit)]
     if mauve := getattr(options, "mauve", None):
         parts += ["--mauve", mauve]
-    for name, usual in (("device", "cpu"), ("dtype", "fp32"), ("engine", None)):
+    for name, usual in (("device", "cpu"), ("dtype", FP32), ("engine", None)):
         if getattr(options, name) != usual:
             parts += [f"--{name}", getattr(options, name)]
     return shlex.join(["python", "-m", "storylab", command, *parts, "--seed", str(options.seed)])

@@ -280,7 +280,7 @@ def _environment(storyteller: "Storyteller") -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        "device": storyteller.model.device.type,
+        "device": storyteller.kind.device.type,
         "dtype": storyteller.dtype,
         "engine": storyteller.engine.version if storyteller.engine else "torch",
     }

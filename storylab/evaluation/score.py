@@ -74,7 +74,7 @@ def predictions(storyteller: "Storyteller", framing: Framing, examples: np.ndarr
     Returns:
         Labels, `IGNORED` where nothing is asked (examples, length), and logits in fp32 (examples, length, vocabulary).
     """
-    batch = {name: tensor.to(storyteller.model.device) for name, tensor in framing.collate(examples).items()}
+    batch = {name: tensor.to(storyteller.kind.device) for name, tensor in framing.collate(examples).items()}
     labels = batch.pop("labels")
     return labels, storyteller.model(**batch).logits.float()
 

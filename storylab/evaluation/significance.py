@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from storylab.evaluation.intervals import RESAMPLES, SEED, Value, percentiles, resampled_totals
+from storylab.evaluation.intervals import ENTRIES_A_BLOCK, RESAMPLES, SEED, Value, percentiles, resampled_totals
 
 TRIALS = 10_000
 TRIALS_A_BLOCK = 500
+"""Trials that are held in memory at once, of many stories fewer."""
 TOLERANCE = 1e-12
 """By how much of the two values together a difference may fall short of the observed one and still count as no
 smaller: sums in another order differ by rounding."""
@@ -115,8 +116,9 @@ def _swapped_totals(first: np.ndarray, second: np.ndarray, trials: int) -> Itera
     """The totals of both sides after random swaps, in blocks (some trials, k)."""
     _check_pairs(first, second)
     random = np.random.default_rng(SEED)
-    for start in range(0, trials, TRIALS_A_BLOCK):
-        size = (min(TRIALS_A_BLOCK, trials - start), len(first))
+    block = max(1, min(TRIALS_A_BLOCK, ENTRIES_A_BLOCK // max(1, len(first))))
+    for start in range(0, trials, block):
+        size = (min(block, trials - start), len(first))
         kept = random.integers(2, size=size).astype(np.float64)  # (trials, stories)
         yield kept @ first + (1 - kept) @ second, kept @ second + (1 - kept) @ first
 

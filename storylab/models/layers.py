@@ -26,6 +26,12 @@ def padding_mask(real: Tensor | None) -> Tensor | None:
     return real.bool()[:, None, None, :]
 
 
+def cast_once(x: Tensor) -> Tensor:
+    """Cast x to what autocast multiplies matrices in, where it is on: each linear map of x would cast it anew."""
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
+
+
 class Attention(nn.Module):
     """Multi-head scaled dot-product attention, of a sequence to itself or to another."""
 
@@ -63,6 +69,7 @@ class Attention(nn.Module):
         self, x: Tensor, mask: Tensor | None = None, causal: bool = False, cache: Cache | None = None
     ) -> Tensor:
         """Self-attention of x (batch, length, width); with a cache, also to all that went before."""
+        x = cast_once(x)
         keys, values = self.keys_values(x)
         if cache is not None:
             keys, values = cache.update(keys, values, self.layer)

@@ -6,7 +6,7 @@ from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 
-from storylab.models.layers import DecoderLayer, EncoderLayer, causal_with_history, initialise, padding_mask
+from storylab.models.layers import DecoderLayer, EncoderLayer, cast_once, causal_with_history, initialise, padding_mask
 from storylab.tokenizers import END_ID, PAD_ID, START_ID
 
 
@@ -85,7 +85,7 @@ class TargetDecoder(nn.Module):
         x = self.dropout(self.tokens(input_ids) + self.positions.weight[history : history + length])
         causal = history == 0 and length > 1
         mask = causal_with_history(length, history, x.device) if history and length > 1 else None
-        source_mask = padding_mask(source_real)
+        source, source_mask = cast_once(source), padding_mask(source_real)
         earlier = cache.self_attention_cache if cache is not None else None  # an empty cache counts as false
         for layer in self.layers:
             read = _source_keys_values(layer, source, cache)

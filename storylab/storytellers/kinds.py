@@ -1,13 +1,14 @@
 """What telling and scoring need of each kind of model: a session that goes on token by token, and a framing.
 
 A session holds one or more texts under way: `logits` of their next tokens, `context` as repetition settings see it,
-`advance` to put one more token behind each, `keep` to go on with some of them. Torch's sessions hold texts of equal
-length so that none needs padding; those of an engine (engine_session.py) may hold others. Nothing outside this file
-asks what kind a model is.
+`advance` to put one more token behind each, `keep` to go on with some of them, in any order, or with copies of one.
+Torch's sessions hold texts of equal length so that none needs padding; those of an engine (engine_session.py) may hold
+others. Nothing outside this file asks what kind a model is.
 """
 
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -50,7 +51,9 @@ class Session(ABC):
         """Put a token behind each text and compute the logits of those after them."""
 
     def keep(self, texts: Sequence[int]) -> None:
-        """Go on with some of the texts, by their numbers, and forget the others."""
+        """Go on with some of the texts, by their numbers, and forget the others; one named twice goes on as two."""
+        if list(texts) == list(range(len(self.context))):
+            return
         chosen = torch.tensor(texts, device=self.context.device)
         self.context, self.logits = self.context[chosen], self.logits[chosen]
         if self.cache is not None:
@@ -77,11 +80,31 @@ class Kind(ABC):
         Raises:
             StoryLabError: They lack what telling needs: a number of positions, a start and an end token.
         """
-        self.model, self.tokenizer = model, tokenizer
+        self.tokenizer, self.device, self.dtype = tokenizer, model.device, model.dtype
+        self._model: PreTrainedModel | None = model
+        self._reopen: Callable[[], PreTrainedModel] | None = None
+        self._opening = threading.Lock()
         self.positions = positions_of(model)
         self.start, self.end = start_token(tokenizer), tokenizer.eos_token_id
         if self.end is None:
             raise StoryLabError("its tokenizer has no end token, so no story would end")
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The model, opened again where it was put away.
+
+        Raises:
+            StoryLabError: It is not where it was any more.
+        """
+        with self._opening:
+            if self._model is None:
+                self._model = self._reopen()
+            return self._model
+
+    def put_away(self, reopen: Callable[[], PreTrainedModel]) -> None:
+        """Let go of the model until somebody asks for it: an engine has copies of the weights that it tells with."""
+        with self._opening:
+            self._model, self._reopen = None, reopen
 
     @abstractmethod
     def prompt(self, opening: str) -> dict[str, Tensor]:
@@ -111,7 +134,7 @@ class Kind(ABC):
         """The prompt as a batch of one (1, length), if the model has positions for it and one token more."""
         if len(ids) >= self.positions:
             raise StoryLabError(f"the opening has {len(ids)} tokens, more than the {self.positions - 1} that fit here")
-        return torch.tensor([ids], device=self.model.device)
+        return torch.tensor([ids], device=self.device)
 
 
 class _EncoderSession(Session):

@@ -4,9 +4,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storylab.engines.names import named_engine
+from storylab.engines.names import named_dtype, named_engine
 from storylab.errors import StoryLabError
 from storylab.storytellers.catalog import base_of, resolve, state_of
+from storylab.storytellers.heap import trim
+from storylab.without_scipy import import_losses
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
@@ -17,22 +19,23 @@ LOADING = threading.Lock()
 functions for all threads, and while it is imported, other threads find it half there."""
 
 
-def load(name: str, *, device: str = "cpu", dtype: str = "fp32", engine: str | None = None) -> "Storyteller":
+def load(name: str, *, device: str = "cpu", dtype: str | None = None, engine: str | None = None) -> "Storyteller":
     """The storyteller of a name, kept for the next call; safe to call from several threads.
 
     Args:
         name: A name of the catalogue, hub:OWNER/NAME, or the path of a checkpoint folder (with a slash in it).
         device: Where it computes: "cpu", "cuda", "cuda:1", ...
-        dtype: What it computes in: "fp32", "bf16" or "int8", which tells with ONNX Runtime on the CPU only.
+        dtype: What it computes in: "fp32", "bf16" or "int8", which tells with ONNX Runtime on the CPU only. None leaves
+            it to the environment variable STORYLAB_DTYPE, and that to "fp32".
         engine: What tells: "torch", "onnx" (ONNX Runtime), or "auto", the faster one that the model, device and dtype
             allow. None leaves it to the environment variable STORYLAB_ENGINE, and that to "auto".
 
     Raises:
-        StoryLabError: There is no such storyteller, it is untrained or broken, or the device or engine is not there.
+        StoryLabError: There is no such storyteller, it is untrained or broken, or device, dtype or engine is not there.
     """
     if not isinstance(name, str) or not name:
         raise StoryLabError("the storyteller's name must be text")
-    key = (name, device, dtype, named_engine(engine))
+    key = (name, device, named_dtype(dtype), named_engine(engine))
     if key not in _loaded:
         with LOADING:
             if key not in _loaded:
@@ -46,11 +49,14 @@ def _open(name: str, device: str, dtype: str, engine: str) -> "Storyteller":
     if state.state != "ready":
         raise StoryLabError(f"{entry.name} is {state.state}: {state.reason}")
     base = base_of(entry)
+    import_losses()
     from storylab.storytellers.storyteller import Storyteller  # imports torch and transformers
 
-    return Storyteller.from_folder(
+    storyteller = Storyteller.from_folder(
         entry.name, entry.title, entry.kind, entry.folder, device, dtype, base.folder if base else None, engine
     )
+    trim()
+    return storyteller
 
 
 def find_base(name: str) -> Path:

@@ -1,20 +1,23 @@
 """A storyteller: a model that, given the first sentence, tells the others."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList
+from transformers import PreTrainedModel
 
 from storylab.decoding import Settings
+from storylab.decoding.beams import BeamSearch
 from storylab.decoding.sampling import Choice, RandomStream, TokenChooser
 from storylab.engines.choice import engine_for
 from storylab.engines.eight_bits import round_matrices
-from storylab.engines.names import named_engine
+from storylab.engines.names import named_dtype, named_engine
 from storylab.errors import StoryLabError
 from storylab.models.loading import load_model
+from storylab.storytellers.heap import trim
 from storylab.storytellers.kinds import KINDS, Kind, Session
 from storylab.storytellers.telling import Piece, Telling
 from storylab.storytellers.under_way import UnderWay
@@ -39,6 +42,7 @@ class Storyteller:
         """What tells in place of torch. None for a model that still learns: an engine keeps the weights that it saw."""
         self.engine_may_fail = True
         """Whether torch tells where the engine can't be started."""
+        self._reopen: Callable[[], PreTrainedModel] | None = None
         # Tokens that are no text and not the end: never told, however wild the settings.
         self.mute = [i for i in self.tokenizer.all_special_ids if i != kind.end]
 
@@ -60,21 +64,29 @@ class Storyteller:
             StoryLabError: The weights don't fit the config or the base, or the device, dtype or engine is not there.
         """
         engine = named_engine(engine)
-        if dtype not in DTYPES:
-            raise StoryLabError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+        dtype = named_dtype(dtype)
+
+        def open_model() -> PreTrainedModel:
+            try:
+                model = load_model(KINDS[kind].model_class, base_folder or folder, DTYPES[dtype])
+                if base_folder:
+                    lay_over(model, base_folder, folder)
+                model = _move(model, device).eval().requires_grad_(False)
+                if dtype == "int8":
+                    round_matrices(model)
+                return model
+            except StoryLabError as error:
+                raise StoryLabError(f"{name} can't be loaded: {error}") from None
+
+        model = open_model()
         try:
-            model = load_model(KINDS[kind].model_class, base_folder or folder, DTYPES[dtype])
-            if base_folder:
-                lay_over(model, base_folder, folder)
-            model = _move(model, device).eval().requires_grad_(False)
             storyteller = cls(name, title, KINDS[kind](model, load_tokenizer(folder)), folder)
             storyteller.engine = engine_for(model, engine, dtype)
-            storyteller.engine_may_fail = engine == "auto" and dtype == "fp32"
-            if dtype == "int8":
-                round_matrices(model)
-            return storyteller
         except StoryLabError as error:
             raise StoryLabError(f"{name} can't be loaded: {error}") from None
+        storyteller.engine_may_fail = engine == "auto" and dtype == "fp32"
+        storyteller._reopen = open_model
+        return storyteller
 
     def tell(
         self, opening: str, settings: Settings | Mapping[str, Any] | None = None, seed: int | None = None
@@ -113,7 +125,7 @@ class Storyteller:
         if not isinstance(settings, Settings):
             settings = Settings.from_mapping({} if settings is None else settings)
         under_way, stop = self.begin(opening, settings, seed), stop or threading.Event()
-        if settings.strategy == "beam":
+        if settings.strategy == "beam" and settings.num_beams > 1:
             choices = self._beam(under_way.prompt, settings, stop)
         else:
             choices = self._choices(under_way)
@@ -130,7 +142,9 @@ class Storyteller:
         return UnderWay(self.name, self.tokenizer, self.kind.end, opening, settings, seed)
 
     def chooser(self, settings: Settings, seed: int) -> TokenChooser:
-        """What chooses the tokens of a greedy or sampled telling."""
+        """What chooses the tokens of a greedy or sampled telling; a beam search of one beam is greedy."""
+        if settings.strategy == "beam" and settings.num_beams == 1:
+            settings = replace(settings, strategy="greedy")
         return TokenChooser(settings, RandomStream(seed), self.mute)
 
     def session(self, prompts: Sequence[str]) -> Session:
@@ -148,7 +162,9 @@ class Storyteller:
         if engine is None:
             return None
         try:
-            engine.start()
+            if engine.start() and self._reopen:
+                self.kind.put_away(self._reopen)
+                trim()
         except Exception as error:  # ONNX Runtime has several, for a processor or a version that lacks an operator
             if not self.engine_may_fail:
                 raise StoryLabError(f"{self.name} can't be told by ONNX Runtime: {error}") from None
@@ -170,36 +186,21 @@ class Storyteller:
 
     def _beam(self, prompt: str, settings: Settings, stop: threading.Event) -> Iterator[Choice]:
         """The tokens of the likeliest text that a beam search finds; it is whole before the first one comes."""
-        inputs = self.kind.prompt(prompt)
-        room = self.session([prompt]).room
-        config = GenerationConfig(
-            do_sample=False,
-            num_beams=settings.num_beams,
-            max_new_tokens=max(1, min(settings.max_new_tokens, room)),
-            repetition_penalty=settings.repetition_penalty,
-            no_repeat_ngram_size=settings.no_repeat_ngram_size,
-            suppress_tokens=self.mute or None,
-            use_cache=self.model.generation_config.use_cache,
-            eos_token_id=self.kind.end,
-            pad_token_id=self.kind.end if self.tokenizer.pad_token_id is None else self.tokenizer.pad_token_id,
-            bos_token_id=self.kind.start,
-            decoder_start_token_id=self.kind.start,
-        )
-        stopper = StoppingCriteriaList([lambda ids, scores, **_: torch.full((len(ids),), stop.is_set())])
-        with torch.inference_mode():
-            ids = self.model.generate(**inputs, generation_config=config, stopping_criteria=stopper)[0].tolist()
-        told = ids[1:] if self.model.config.is_encoder_decoder else ids[inputs["input_ids"].shape[1] :]
         session = self.session([prompt])
-        for token in told:
-            yield Choice(token, float(session.logits[0].float().log_softmax(-1)[token]))
-            if token == self.kind.end or session.room <= 0:
+        tokens = max(1, min(settings.max_new_tokens, session.room))
+        search = BeamSearch(settings, session.context_of(0)[0].tolist(), self.kind.end, self.mute, tokens)
+        while not stop.is_set():
+            growth = search.step(session.logits.float().cpu().numpy())
+            if growth is None:
+                yield from search.found
                 return
-            session.advance([token])
+            session.keep(growth.parents)
+            session.advance(growth.tokens)
 
     @property
     def dtype(self) -> str:
         """What it tells in, by torch's name: "float32", "bfloat16", "int8"."""
-        return "int8" if self.engine and self.engine.int8 else str(self.model.dtype).removeprefix("torch.")
+        return "int8" if self.engine and self.engine.int8 else str(self.kind.dtype).removeprefix("torch.")
 
     @property
     def model(self):

@@ -15,28 +15,15 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from storylab.errors import StoryLabError
 from storylab.framing import IGNORED, Framing, batches
+from storylab.training.loss import summed_loss
 from storylab.training.optimizers import rate, set_rate
 from storylab.training.recipe import Recipe
 from storylab.training.state import Progress
 
 Record = dict[str, Any]
-
-
-def summed_loss(model: nn.Module, batch: dict[str, Tensor], label_smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy of a batch, natural log, summed over its label tokens; padding and prompts are no labels."""
-    inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
-    logits = model(**inputs).logits  # (batch, length, vocabulary)
-    return F.cross_entropy(
-        logits.flatten(0, 1),
-        batch["labels"].flatten(),
-        ignore_index=IGNORED,
-        reduction="sum",
-        label_smoothing=label_smoothing,
-    )
 
 
 def own_share(examples: np.ndarray, framing: Framing, accelerator: "Accelerator | Alone") -> dict[str, Tensor]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import gradio as gr
 
@@ -15,19 +16,23 @@ from storylab.storytellers.stand_in import stand_in
 from storylab.ui import cards, tellers
 from storylab.ui.address import Address
 from storylab.ui.ask import Ask
-from storylab.ui.controls import AT_ONCE
+from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.history import History, export_buttons
 from storylab.ui.links import write_query, write_settings
 from storylab.ui.several import PLACES, Several
-from storylab.ui.slot import Cards, Slot
+from storylab.ui.side_by_side import SideBySide
+from storylab.ui.slot import Cards, Slot, as_json
 from storylab.ui.tab import PageTab, press
 from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
 from storylab.ui.tokens import TokensTab
 from storylab.ui.visits import OWN_NAME, Run, Visits
 
-SHOW_CARDS = """() => setTimeout(() => document.querySelector(".card[aria-busy=true]")
-    ?.scrollIntoView({behavior: "smooth", block: "nearest"}), 50)"""
+SHOW_CARDS = "() => window.storylabShow('.card[aria-busy=true]')"
 """On a small screen the cards lie below it."""
+MOST_VISITORS = 20
+"""Visitors for whom stories are told at once; more of them wait in line."""
+GRACE = 0.03
+"""Seconds in which a card whose first words come goes from nothing to them, without saying first that it waits."""
 OWN_ROW = {"name": OWN_NAME, "title": OWN_NAME, "kind": "causal", "parameters": None, "base": ""}
 """What is known of the storyteller that a visitor has trained before there is one."""
 
@@ -57,16 +62,19 @@ class CompareTab(PageTab):
 
     def _wire(self) -> None:
         ask, places = self.ask, [*self._places, self.several.html]
-        asked = gr.on(
-            [ask.tell.click, ask.opening.submit],
-            self._ask,
+        pressed = [ask.tell.click, ask.opening.submit]
+        gr.on(
+            pressed,
+            self._tell,
             ask.inputs,
-            [ask.problem, self.address.query, *places],
-            **AT_ONCE,
+            [ask.problem, self.address.query, *places, self.history.new],
+            concurrency_limit=MOST_VISITORS,
+            trigger_mode="multiple",
+            **HIDDEN,
         )
+        gr.on(pressed, None, js=SHOW_CARDS)
         for place in (*self.slots.values(), self.several):
-            place.tell_after(asked, self.history.new)
-        asked.success(None, js=SHOW_CARDS)
+            place.tell_again(self.history.new)
         ask.stop.click(self._stop, **AT_ONCE)
         ask.chosen.change(self._show, [ask.chosen, ask.controls.seeds], self._places, **AT_ONCE)
         for html in places:
@@ -95,24 +103,69 @@ class CompareTab(PageTab):
 
     # What happens. `request` is filled in by gradio; its session hash is the visitor.
 
-    def _ask(self, request: gr.Request, opening: str, chosen: list[str], seeds: int, luck: str, *values: float) -> list:
-        say = speaker(request)
+    def _tell(self, request: gr.Request, *asked: Any) -> Iterator[list]:
+        """Tell what is asked for: values for the problem, the address, the cards, those of several seeds, the history.
+
+        One listener tells on all cards: every further one would cost a request, and the browser another look at the
+        whole page for each piece of a story.
+        """
+        visitor, say = request.session_hash, speaker(request)
         try:
-            opening = check_opening(opening)
-            seed, settings = self.ask.controls.read(*values)
-            if not chosen:
-                raise StoryLabError(say("problem_choose"))
-            if seeds > 1 and len(chosen) > 1:
-                raise StoryLabError(say("problem_one"))
+            runs, query = self._read(say, *asked)
         except StoryLabError as error:
-            return [cards.problem(str(error)), *(gr.skip() for _ in range(len(self.slots) + 2))]
+            yield [cards.problem(str(error)), *[gr.skip()] * (len(self.slots) + 3)]
+            return
+        self.visits.start(visitor, runs)
+        if runs[0].place == runs[0].name:
+            yield from self._tell_each(visitor, say, runs, query)
+            return
+        yield [
+            "",
+            query,
+            *[gr.update(visible=False)] * len(self.slots),
+            _grid(self.several.waiting(runs, say)),
+            gr.skip(),
+        ]
+        for grid, history in self.several.tell(visitor, say):
+            yield [*[gr.skip()] * (len(self.slots) + 2), grid, history]
+
+    def _tell_each(self, visitor: str, say: Say, runs: Sequence[Run], query: str) -> Iterator[list]:
+        """Tell a run on the card of each storyteller that is asked."""
+        runs = {run.name: run for run in runs if self.visits.take(visitor, run.place)}
+        telling = SideBySide({name: self.slots[name].looks(run, say, visitor) for name, run in runs.items()})
+        kept = 0
+        try:
+            first = telling.newest(GRACE) or {}
+            yield ["", query, *self._cards(runs, first, say), _grid(""), gr.skip()]
+            while (new := telling.newest()) is not None:
+                looks = [new[n] if n in new and not runs[n].replaced else gr.skip() for n in self.slots]
+                before, kept = kept, sum(run.telling is not None for run in runs.values())
+                history = gr.skip() if kept == before else as_json(self.visits.history(visitor))
+                yield [gr.skip(), gr.skip(), *looks, gr.skip(), history]
+        finally:
+            for run in runs.values():
+                run.stop.set()
+
+    def _read(
+        self, say: Say, opening: str, chosen: list[str], seeds: int, luck: str, *values: float
+    ) -> tuple[list[Run], str]:
+        """What is asked for: the tellings, and the address that asks for them.
+
+        Raises:
+            StoryLabError: It is not what it must be.
+        """
+        opening = check_opening(opening)
+        seed, settings = self.ask.controls.read(*values)
+        if not chosen:
+            raise StoryLabError(say("problem_choose"))
+        if seeds > 1 and len(chosen) > 1:
+            raise StoryLabError(say("problem_one"))
         rows = describe()
         run = lambda name, seed, place="": Run(name, opening, settings, seed, stand_in(name, rows) or "", place)  # noqa: E731
         if seeds > 1:
             runs = [run(*chosen, (seed + n) % (MAX_SEED + 1), place) for n, place in enumerate(PLACES[: int(seeds)])]
         else:
             runs = [run(name, own_seed(seed, name) if luck == "own" else seed) for name in chosen]
-        self.visits.start(request.session_hash, runs)
         query = write_query(
             "compare",
             opening=opening,
@@ -122,20 +175,16 @@ class CompareTab(PageTab):
             luck=luck if luck != "same" else None,
             **write_settings(settings),
         )
-        return ["", query, *self._waiting(runs, seeds > 1, say)]
+        return runs, query
 
-    def _waiting(self, runs: list[Run], several: bool, say: Say) -> list[dict]:
-        """The places with the runs in them, the others hidden where they are not of this kind."""
-        if several:
-            return [gr.update(visible=False)] * len(self.slots) + [
-                gr.update(value=self.several.waiting(runs, say), visible=True)
-            ]
-        asked = {run.name: run for run in runs}
-        shown = [
-            gr.update(value=slot.waiting(asked[name], say), visible=True) if name in asked else gr.update(visible=False)
+    def _cards(self, runs: Mapping[str, Run], looks: Mapping[str, str], say: Say) -> list[dict]:
+        """The cards of those who are asked, as they look or waiting; the others hidden."""
+        return [
+            gr.update(value=looks.get(name) or slot.waiting(runs[name], say), visible=True)
+            if name in runs
+            else gr.update(visible=False)
             for name, slot in self.slots.items()
         ]
-        return [*shown, gr.update(value="", visible=False)]
 
     def _stop(self, request: gr.Request) -> None:
         self.visits.stop(request.session_hash)
@@ -167,6 +216,11 @@ class CompareTab(PageTab):
         choices = tellers.choices(request, speaker(request), self.visits)
         readers = gr.update(choices=choices, value=[telling.model])
         return [gr.Tabs(selected=TokensTab.key), telling.opening, telling.text, readers, str(telling.seed)]
+
+
+def _grid(html: str) -> dict:
+    """The place of several seeds; hidden where nothing is there."""
+    return gr.update(value=html, visible=bool(html))
 
 
 def _any_example() -> str:

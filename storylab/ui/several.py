@@ -27,18 +27,16 @@ class Several:
         self.cards, self.visits = cards, visits
         self.html = gr.HTML("", visible=False, elem_id="several", js_on_load=SCRIPT, apply_default_css=False)
 
-    def tell_after(self, asked: gr.events.Dependency, history: gr.Textbox) -> None:
-        """Tell once a listener has noted what is asked for, and one anew when its card's button asks for it."""
-        again = self.html.retry(self._ask_again, **AT_ONCE)
-        for event in (asked, again):
-            event.success(
-                self._tell,
-                outputs=[self.html, history],
-                concurrency_limit=CONCURRENT_TELLINGS,
-                concurrency_id="tell-several",
-                trigger_mode="multiple",
-                **HIDDEN,
-            )
+    def tell_again(self, history: gr.Textbox) -> None:
+        """Tell one anew when its card's button asks for it."""
+        self.html.retry(self._ask_again, **AT_ONCE).success(
+            self._tell_again,
+            outputs=[self.html, history],
+            concurrency_limit=CONCURRENT_TELLINGS,
+            concurrency_id="tell-several",
+            trigger_mode="multiple",
+            **HIDDEN,
+        )
 
     def waiting(self, runs: Sequence[Run], say: Say) -> str:
         """The cards of tellings that are about to begin."""
@@ -52,8 +50,11 @@ class Several:
             raise gr.Error(speaker(request)("problem_gone"), print_exception=False)
         self.visits.start(visitor, [_again(run, new=run.place == place) for run in before.values()])
 
-    def _tell(self, request: gr.Request) -> Iterator[list]:
-        visitor, say = request.session_hash, speaker(request)
+    def _tell_again(self, request: gr.Request) -> Iterator[list]:
+        yield from self.tell(request.session_hash, speaker(request))
+
+    def tell(self, visitor: str, say: Say) -> Iterator[list]:
+        """Tell what a visitor has asked for: values for the cards' component and for the history."""
         runs = [run for place in PLACES if (run := self.visits.take(visitor, place))]
         if not runs:
             yield [gr.skip(), gr.skip()]  # a generator without a value would empty the cards

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
@@ -20,6 +22,8 @@ from storylab.ui.visits import Run, Visits
 
 CONCURRENT_TELLINGS = 3
 """Visitors whom one storyteller tells at once; more of them wait in line."""
+PATIENCE = 0.1
+"""Seconds between two looks of who waits in line at whether they were stopped."""
 REFRESH = 0.05
 """Seconds between two looks of a card while it is told; the first token is shown at once."""
 
@@ -95,24 +99,20 @@ class Slot:
             visible: Whether the card is to be seen at first.
         """
         self.name, self.cards, self.visits = name, cards, visits
+        self._turns = threading.Semaphore(CONCURRENT_TELLINGS)
         idle = label.made(lambda say: cards.card(name, say).idle())
         self.html = gr.HTML(idle, visible=visible, js_on_load=SCRIPT, apply_default_css=False)
 
-    def tell_after(self, asked: gr.events.Dependency, history: gr.Textbox) -> None:
-        """Tell once a listener has noted what is asked for, and again when the card's own button asks for it.
-
-        Each storyteller has a listener of its own, so that all tell at once; one that nobody asked ends at once.
-        """
-        again = self.html.retry(self._ask_again, outputs=self.html, **AT_ONCE)
-        for event in (asked, again):
-            event.success(
-                self._tell,
-                outputs=[self.html, history],
-                concurrency_limit=CONCURRENT_TELLINGS,
-                concurrency_id=f"tell-{self.name}",
-                trigger_mode="multiple",
-                **HIDDEN,
-            )
+    def tell_again(self, history: gr.Textbox) -> None:
+        """Tell again when the card's own button asks for it."""
+        self.html.retry(self._ask_again, outputs=self.html, **AT_ONCE).success(
+            self._tell,
+            outputs=[self.html, history],
+            concurrency_limit=CONCURRENT_TELLINGS,
+            concurrency_id=f"tell-{self.name}",
+            trigger_mode="multiple",
+            **HIDDEN,
+        )
 
     def _ask_again(self, request: gr.Request) -> str:
         say = speaker(request)
@@ -130,16 +130,34 @@ class Slot:
         visitor = request.session_hash
         run = self.visits.take(visitor, self.name)
         if run is not None:
-            card = self.cards.card(self.name, speaker(request), run.teller)
-            yield from shown(looks(run, card, self.visits, visitor), run, self.visits, visitor)
+            looks = self.looks(run, speaker(request), visitor)
+            try:
+                yield from ([look, gr.skip()] for look in looks)
+            finally:
+                looks.close()
+            if run.telling:
+                yield [gr.skip(), as_json(self.visits.history(visitor))]
         yield [gr.skip(), gr.skip()]  # a generator without a value would empty the card
 
+    def looks(self, run: Run, say: Say, visitor: str) -> Iterator[str]:
+        """Tell a run, once fewer than `CONCURRENT_TELLINGS` others are told here: the looks of its card, as they come.
 
-def shown(looks: Iterator[str | None], run: Run, visits: Visits, visitor: str) -> Iterator[list]:
-    """The looks of a place as values for its component and for the history, which changes once all is told."""
-    try:
-        yield from ([look, gr.skip()] for look in looks if look is not None)
-    finally:
-        looks.close()
-    if run.telling:
-        yield [gr.skip(), as_json(visits.history(visitor))]
+        Args:
+            run: What was asked for.
+            say: The visitor's language.
+            visitor: Who asked.
+        """
+        with self._turn(run):
+            card = self.cards.card(self.name, say, run.teller)
+            yield from (look for look in looks(run, card, self.visits, visitor) if look is not None)
+
+    @contextmanager
+    def _turn(self, run: Run) -> Iterator[None]:
+        """Wait in line; whoever is stopped meanwhile need not wait, for nothing is told then."""
+        while not (mine := self._turns.acquire(timeout=PATIENCE)) and not run.stop.is_set():
+            pass
+        try:
+            yield
+        finally:
+            if mine:
+                self._turns.release()

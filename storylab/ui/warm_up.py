@@ -5,6 +5,7 @@ import time
 
 from storylab.errors import StoryLabError
 from storylab.storytellers import describe, load
+from storylab.storytellers.heap import trim
 
 OPENING = "The day began."
 PAUSE = 0.5  # seconds in which whoever waits for the page gets it first
@@ -25,3 +26,4 @@ def _warm_up() -> None:
                 load(row["name"]).tell(OPENING, {"max_new_tokens": 2}, seed=0)
             except StoryLabError:
                 continue  # its own card says so, once somebody asks it to tell
+            trim()

@@ -59,6 +59,29 @@ def test_a_text_has_the_same_bits_in_any_company(small, dtype):
             texts.advance([alone[text][0][number] for text in going])
 
 
+@pytest.mark.parametrize("dtype", ["fp32", "int8"])
+def test_a_text_goes_on_as_several(small, dtype):
+    engine = engine_for(small.model, "onnx", dtype)
+    prompts = max(company(engine), key=len)[:2]
+    others = [[5, 6, 7], [8, 9, 10], [11, 12, 13]]
+    texts, told = engine.begin(prompts, START), [[] for _ in prompts]
+    for tokens in ([20, 30], [21, 31]):
+        texts.advance(tokens[: len(prompts)])
+        told = [[*one, token] for one, token in zip(told, tokens, strict=False)]
+    last, origins = len(prompts) - 1, list(range(len(prompts)))
+    for parents in ([0, last, 0], [2, 2, 1], [1, 0]):  # more than there are; out of order; fewer
+        texts.keep(parents)
+        tokens = others[len(told[0]) % 3][: len(parents)]
+        told = [[*told[parent], token] for parent, token in zip(parents, tokens, strict=True)]
+        origins = [origins[parent] for parent in parents]
+        texts.advance(tokens)
+    for row, (origin, tokens) in enumerate(zip(origins, told, strict=True)):
+        alone = engine.begin([prompts[origin]], START)
+        for token in tokens:
+            alone.advance([token])
+        assert np.array_equal(texts.logits[row], alone.logits[0])
+
+
 def test_threads_that_tell_at_once_do_not_disturb_one_another(small):
     engine = engine_for(small.model, "onnx", "fp32")
     told: dict[int, list[int]] = {}

@@ -1,6 +1,7 @@
 """A storyteller tells with an engine what it tells with torch."""
 
 import pytest
+import torch
 
 from storylab.decoding import Settings
 from storylab.errors import StoryLabError
@@ -51,7 +52,7 @@ def test_texts_of_unlike_lengths_end_at_their_own_last_position():
 def test_torch_tells_where_the_engine_cannot_be_started(monkeypatch):
     from storylab.storytellers import registry
 
-    def fail(self):
+    def fail(self, model):
         raise RuntimeError("no such operator")
 
     storyteller = registry._open("seq2seq", "cpu", "fp32", "auto")
@@ -64,12 +65,37 @@ def test_torch_tells_where_the_engine_cannot_be_started(monkeypatch):
         insisted.tell(OPENINGS[0], seed=1)
 
 
+@pytest.mark.parametrize("dtype", ["fp32", "int8"])
+def test_the_model_is_put_away_while_the_engine_tells_and_opened_again_for_reading(dtype):
+    from storylab.evaluation.score import score
+    from storylab.stories import Story
+    from storylab.storytellers import registry
+
+    story = Story((OPENINGS[0], "They play.", "They eat.", "They rest.", "They go home."))
+    storyteller = registry._open("encoder", "cpu", dtype, "auto")
+    before, weights = storyteller.model, storyteller.model.state_dict()
+    expected = score(storyteller, [story]).nll
+    told = storyteller.tell(OPENINGS[0], seed=1)
+    assert storyteller.model is not before
+    assert all(torch.equal(weights[name], tensor) for name, tensor in storyteller.model.state_dict().items())
+    assert score(storyteller, [story]).nll == expected
+    assert storyteller.tell(OPENINGS[0], seed=1).text == told.text
+
+
 def test_the_environment_names_an_engine(monkeypatch):
     monkeypatch.setenv("STORYLAB_ENGINE", "torch")
     assert load("encoder").engine is None
     assert load("encoder", engine="auto").engine is not None
     monkeypatch.setenv("STORYLAB_ENGINE", "abacus")
     with pytest.raises(StoryLabError, match="engine must be one of auto, torch, onnx, not 'abacus'"):
+        load("encoder")
+
+
+def test_the_environment_names_what_to_compute_in(monkeypatch):
+    monkeypatch.setenv("STORYLAB_DTYPE", "int8")
+    assert load("encoder").dtype == "int8" and load("encoder", dtype="fp32").dtype == "float32"
+    monkeypatch.setenv("STORYLAB_DTYPE", "int3")
+    with pytest.raises(StoryLabError, match="dtype must be one of fp32, bf16, int8, not 'int3'"):
         load("encoder")
 
 

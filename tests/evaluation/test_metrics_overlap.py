@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from storylab.evaluation.metrics import Bleu, Chrf, RougeL
+from storylab.evaluation.metrics import Bleu, Chrf, RougeL, overlap
 from storylab.evaluation.metrics.overlap import common_subsequence
 from storylab.stories import read_stories
 
@@ -138,3 +138,11 @@ def by_the_table(a: list, b: list) -> int:
 @given(st.lists(st.sampled_from("abcd"), max_size=80), st.lists(st.sampled_from("abcde"), max_size=80))
 def test_common_subsequences_are_those_of_the_table(a, b):
     assert common_subsequence(a, b) == by_the_table(a, b)
+
+
+@pytest.mark.parametrize("metric", [Bleu(4), Chrf()], ids=["bleu", "chrf"])
+def test_how_many_stories_sacrebleu_gets_at_once_changes_nothing(pairs, metric, monkeypatch):
+    told, human = pairs
+    usual = metric.statistics(predictions=told, references=human)
+    monkeypatch.setattr(overlap, "STORIES_A_BLOCK", 10)
+    assert (metric.statistics(predictions=told, references=human) == usual).all()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 from sacrebleu.significance import PairedTest
 
+from storylab.evaluation import significance
 from storylab.evaluation.metrics import Bleu, Distinct, standard_metrics
 from storylab.evaluation.significance import (
     approximate_randomisation,
@@ -189,3 +190,12 @@ def test_holm_rejects_what_its_steps_reject(p_values):
         rejected.add(int(place))
     assert {place for place, p in enumerate(corrected) if p <= 0.05} == rejected
     assert all(before <= after <= 1 for before, after in zip(p_values, corrected, strict=True))
+
+
+def test_memory_is_bounded_and_changes_nothing(monkeypatch):
+    random = np.random.default_rng(7)
+    first, second = (with_ones(random.normal(size=30) + shift) for shift in (0.3, 0.0))
+    usual = approximate_randomisation(first, second, mean, trials=999)
+    for entries in (1, 30 * 7):
+        monkeypatch.setattr(significance, "ENTRIES_A_BLOCK", entries)
+        assert approximate_randomisation(first, second, mean, trials=999) == usual

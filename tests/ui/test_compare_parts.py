@@ -110,7 +110,7 @@ def ask(several: Several, seeds: tuple[int, ...]) -> None:
 
 def test_several_seeds_are_told_each_as_it_is_alone(several, told):
     ask(several, (1, 2))
-    *_, (html, history) = several._tell(ME)
+    *_, (html, history) = several.tell("me", SAY)
     for telling in told:
         assert all(sentence.replace("'", "&#x27;") in html for sentence in telling.story)
     assert {telling["seed"] for telling in json.loads(history)} == {1, 2}
@@ -118,7 +118,7 @@ def test_several_seeds_are_told_each_as_it_is_alone(several, told):
 
 def test_stop_ends_all_seeds(several):
     ask(several, (1, 2, 3))
-    looks = several._tell(ME)
+    looks = several.tell("me", SAY)
     next(looks)
     several.visits.stop("me")
     *_, (html, _) = looks
@@ -127,11 +127,11 @@ def test_stop_ends_all_seeds(several):
 
 def test_one_of_several_is_told_anew_beside_the_others(several):
     ask(several, (1, 2))
-    list(several._tell(ME))
+    list(several.tell("me", SAY))
     several._ask_again(ME, gr.EventData(None, {"place": PLACES[1]}))
     seeds = [run.seed for run in several.visits.runs("me").values()]
     assert seeds[0] == 1 and seeds[1] != 2
-    list(several._tell(ME))
+    list(several.tell("me", SAY))
     assert [telling.seed for telling in several.visits.history("me")].count(1) == 1  # it was not told again
     with pytest.raises(gr.Error):
         several._ask_again(ME, gr.EventData(None, {"place": "nowhere"}))

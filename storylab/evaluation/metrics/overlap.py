@@ -10,6 +10,9 @@ from sacrebleu.metrics import BLEU, CHRF
 
 from storylab.evaluation.metrics.base import Ratio, StoryMetric, mean_of
 
+STORIES_A_BLOCK = 1000
+"""Stories whose n-grams sacreBLEU holds at once: those of a story take a hundred times its text."""
+
 
 class SacreBleuMetric(StoryMetric):
     """A metric that sacreBLEU computes: its statistics a story, and its score of their total."""
@@ -25,7 +28,10 @@ class SacreBleuMetric(StoryMetric):
 
     def _rows(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
         # The two methods with an underscore are those that sacreBLEU's own significance tests are built on.
-        rows = self.measure._extract_corpus_statistics(predictions, [references])
+        rows: list[list[int]] = []
+        for first in range(0, len(predictions), STORIES_A_BLOCK):
+            block = slice(first, first + STORIES_A_BLOCK)
+            rows += self.measure._extract_corpus_statistics(predictions[block], [references[block]])
         return np.array(rows)
 
     def value(self, totals: np.ndarray) -> np.ndarray:

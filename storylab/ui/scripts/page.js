@@ -56,6 +56,13 @@ window.storylabPress = (id, tries = 100) => {
   if (tries) setTimeout(() => window.storylabPress(id, tries - 1), 100);
 };
 
+// Brings the first element of a kind into view, once there is one.
+window.storylabShow = (selector, tries = 20) => {
+  const found = document.querySelector(selector);
+  if (found) return found.scrollIntoView({ behavior: "smooth", block: "nearest" });
+  if (tries) setTimeout(() => window.storylabShow(selector, tries - 1), 50);
+};
+
 // Ctrl+Enter presses the main button of the tab that is shown, Esc all its stop buttons.
 document.addEventListener("keydown", (event) => {
   const runs = event.key === "Enter" && (event.ctrlKey || event.metaKey);
