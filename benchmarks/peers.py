@@ -28,7 +28,7 @@ def generation_config(settings: Settings, end: int | None, tokens: int) -> Gener
 
 
 @torch.inference_mode()
-def generate(storyteller: Storyteller, openings: Sequence[str], settings: Settings) -> float:
+def generate(storyteller: Storyteller, openings: Sequence[str], settings: Settings, seed: int) -> float:
     """Tokens a second of `generate` on all openings as one batch, padded on the left; padding does not count."""
     prompts = [storyteller.kind.prompt(opening)["input_ids"][0] for opening in openings]
     longest, end = max(map(len, prompts)), storyteller.kind.end
@@ -37,6 +37,7 @@ def generate(storyteller: Storyteller, openings: Sequence[str], settings: Settin
     config = generation_config(settings, end, settings.max_new_tokens)
     config.decoder_start_token_id = storyteller.kind.start
     config.use_cache = storyteller.model.generation_config.use_cache
+    torch.manual_seed(seed)
     started = time.perf_counter()
     told = storyteller.model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
     seconds = time.perf_counter() - started

@@ -363,7 +363,11 @@ class Windows(Framing):
         return {"input_ids": pad(inputs, 0), "labels": pad(labels, IGNORED)}
 
 
-def batches(framing: Framing, epoch: int, size: int, seed: int, window: int = 256) -> list[np.ndarray]:
+WINDOW = 256
+"""Batches within whose examples those of like length are brought together."""
+
+
+def batches(framing: Framing, epoch: int, size: int, seed: int, window: int = WINDOW) -> list[np.ndarray]:
     """An epoch's batches in training order, examples of like length together.
 
     Examples are shuffled, sorted by length within windows of `window` batches, cut into batches, and the

@@ -113,7 +113,7 @@ class TokenChooser:
     """Chooses the tokens of one telling, greedily or by a draw.
 
     Args:
-        settings: With strategy "greedy" or "sample"; a beam search weighs whole texts and is the library's.
+        settings: With strategy "greedy" or "sample"; a beam search weighs whole texts.
         stream: The telling's random numbers, one call a token; greedy leaves it alone.
         mute: Tokens that are never chosen.
 

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from storylab.engines.graph import FLOAT, INT32, INT64, MICROSOFT, Graph
 
+STEP = 8
+"""What the width of a head must be a multiple of; ONNX Runtime's attention with a cache takes no other."""
+
 
 class CausalGraph(Graph):
     """A graph with the inputs of a causal decoder.

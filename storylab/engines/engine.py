@@ -9,6 +9,7 @@ import onnxruntime
 from transformers import GPT2LMHeadModel, LlamaForCausalLM, PreTrainedModel
 
 from storylab.engines import encoder, gpt2, llama, seq2seq
+from storylab.engines.causal import STEP
 from storylab.engines.causal_texts import CausalTexts
 from storylab.engines.runtime import Runner
 from storylab.engines.texts import Texts
@@ -112,7 +113,7 @@ class Seq2SeqEngine(Engine):
 
     @staticmethod
     def fits(model: Seq2SeqStoryteller) -> bool:
-        return True
+        return model.config.width // model.config.heads % STEP == 0
 
     def company(self, length: int) -> int:
         return seq2seq.padded_length(length, self.positions)

@@ -2,7 +2,7 @@
 
 from transformers import GPT2LMHeadModel
 
-from storylab.engines.causal import CausalGraph
+from storylab.engines.causal import STEP, CausalGraph
 
 GELUS = {"gelu_new": "tanh", "gelu_pytorch_tanh": "tanh", "gelu": "none"}
 """How GPT-2's activations approximate the error function."""
@@ -16,6 +16,7 @@ def fits(model: GPT2LMHeadModel) -> bool:
         and config.scale_attn_weights
         and not config.scale_attn_by_inverse_layer_idx
         and not config.add_cross_attention
+        and config.n_embd // config.n_head % STEP == 0
     )
 
 

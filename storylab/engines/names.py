@@ -21,7 +21,8 @@ def named_engine(name: str | None) -> str:
     Raises:
         StoryLabError: There is none of that name.
     """
-    name = name or os.environ.get(VARIABLE) or AUTO
+    if name is None:
+        name = os.environ.get(VARIABLE) or AUTO
     if name not in NAMES:
         raise StoryLabError(f"engine must be one of {', '.join(NAMES)}, not {name!r}")
     return name

@@ -1,12 +1,15 @@
 """ONNX Runtime: sessions over a graph's weights, and the turns that they take on the processor."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import onnxruntime
 import torch
 
 from storylab.engines.graph import Graph
+from storylab.errors import StoryLabError
 
 THREADS = 4
 """The most threads that a step of a small model gains from."""
@@ -17,8 +20,23 @@ def threads() -> int:
     return max(1, min(THREADS, torch.get_num_threads()))
 
 
-TURNS = threading.Semaphore(max(1, torch.get_num_threads() // threads()))
-"""Held for a step. So many steps at once keep all cores busy; more would only push one another off them."""
+_AT_ONCE = max(1, torch.get_num_threads() // threads())
+TURNS = threading.Lock() if _AT_ONCE == 1 else threading.Semaphore(_AT_ONCE)
+"""Held for a step. So many steps at once keep all cores busy; more would only push one another off them. A lock is
+handed on more quickly than a semaphore: with four tellings at once, that is a tenth of the time."""
+
+
+@contextmanager
+def one_error() -> Iterator[None]:
+    """Whatever ONNX Runtime raises becomes an error that people can read.
+
+    Raises:
+        StoryLabError: It can't compute what it was asked for.
+    """
+    try:
+        yield
+    except Exception as error:  # it has several, of classes that it does not name in public
+        raise StoryLabError(f"ONNX Runtime: {str(error).strip().splitlines()[0]}") from None
 
 
 class Runner:
@@ -45,7 +63,7 @@ class Runner:
 
     def run(self, inputs: dict[str, np.ndarray], outputs: list[str] | None = None) -> list[np.ndarray]:
         """Run once."""
-        with TURNS:
+        with TURNS, one_error():
             return self._session.run(outputs, inputs)
 
 
@@ -67,5 +85,5 @@ class Binding:
 
     def run(self) -> None:
         """Compute the outputs of what the inputs hold now."""
-        with TURNS:
+        with TURNS, one_error():
             self._session.run_with_iobinding(self._bound)

@@ -276,11 +276,12 @@ def _environment(storyteller: "Storyteller") -> dict[str, str]:
     import torch
     import transformers
 
+    engine = storyteller.started_engine()
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "device": storyteller.kind.device.type,
         "dtype": storyteller.dtype,
-        "engine": storyteller.engine.version if storyteller.engine else "torch",
+        "engine": engine.version if engine else "torch",
     }

@@ -46,3 +46,10 @@ def load_model(model_class: type, folder: str | Path, dtype: torch.dtype = torch
     if unfit := sorted(report["missing_keys"]) + sorted(report["unexpected_keys"]):
         raise StoryLabError(f"its weights don't fit its config: {unfit[0]}")
     return model
+
+
+def stamp(*folders: Path | None) -> list[tuple[str, int, int]]:
+    """What tells whether models in folders are still those that they were: names, times and sizes of their files."""
+    files = [file for folder in folders if folder for file in sorted(folder.iterdir())]
+    stats = [(file.name, file.stat()) for file in files if file.suffix in (".safetensors", ".json")]
+    return [(name, stat.st_mtime_ns, stat.st_size) for name, stat in stats]

@@ -6,7 +6,6 @@ Torch's sessions hold texts of equal length so that none needs padding; those of
 others. Nothing outside this file asks what kind a model is.
 """
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from storylab.errors import StoryLabError
 from storylab.framing import Autoregressive, EncodedStory, Framing, NextToken, PromptTarget
 from storylab.models import EncoderStoryteller, Seq2SeqStoryteller
 from storylab.models.loading import positions_of
+from storylab.storytellers.registry import LOADING
 from storylab.tokenizers import encode, start_token
 
 if TYPE_CHECKING:
@@ -83,7 +83,6 @@ class Kind(ABC):
         self.tokenizer, self.device, self.dtype = tokenizer, model.device, model.dtype
         self._model: PreTrainedModel | None = model
         self._reopen: Callable[[], PreTrainedModel] | None = None
-        self._opening = threading.Lock()
         self.positions = positions_of(model)
         self.start, self.end = start_token(tokenizer), tokenizer.eos_token_id
         if self.end is None:
@@ -96,19 +95,22 @@ class Kind(ABC):
         Raises:
             StoryLabError: It is not where it was any more.
         """
-        with self._opening:
-            if self._model is None:
-                self._model = self._reopen()
-            return self._model
+        model = self._model
+        if model is None:
+            with LOADING:
+                model = self._model
+                if model is None:
+                    model = self._model = self._reopen()
+        return model
 
     def put_away(self, reopen: Callable[[], PreTrainedModel]) -> None:
         """Let go of the model until somebody asks for it: an engine has copies of the weights that it tells with."""
-        with self._opening:
-            self._model, self._reopen = None, reopen
+        self._reopen = reopen
+        self._model = None
 
     @abstractmethod
     def prompt(self, opening: str) -> dict[str, Tensor]:
-        """What `generate` is given for an opening, each a batch of one."""
+        """What the model is given for an opening, each a batch of one."""
 
     @abstractmethod
     def session(self, openings: Sequence[str]) -> Session:

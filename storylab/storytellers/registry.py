@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
 
 _loaded: dict[tuple[str, str, str, str], "Storyteller"] = {}
-LOADING = threading.Lock()
+LOADING = threading.RLock()
 """Held by whoever loads: one at a time, whatever its name. While transformers loads a model, it changes torch's
 functions for all threads, and while it is imported, other threads find it half there."""
 

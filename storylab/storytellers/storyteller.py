@@ -16,7 +16,7 @@ from storylab.engines.choice import engine_for
 from storylab.engines.eight_bits import round_matrices
 from storylab.engines.names import named_dtype, named_engine
 from storylab.errors import StoryLabError
-from storylab.models.loading import load_model
+from storylab.models.loading import load_model, stamp
 from storylab.storytellers.heap import trim
 from storylab.storytellers.kinds import KINDS, Kind, Session
 from storylab.storytellers.telling import Piece, Telling
@@ -72,7 +72,7 @@ class Storyteller:
                 if base_folder:
                     lay_over(model, base_folder, folder)
                 model = _move(model, device).eval().requires_grad_(False)
-                if dtype == "int8":
+                if dtype == "int8" and model.device.type == "cpu":  # it is refused elsewhere
                     round_matrices(model)
                 return model
             except StoryLabError as error:
@@ -85,7 +85,15 @@ class Storyteller:
         except StoryLabError as error:
             raise StoryLabError(f"{name} can't be loaded: {error}") from None
         storyteller.engine_may_fail = engine == "auto" and dtype == "fp32"
-        storyteller._reopen = open_model
+        opened = stamp(folder, base_folder)
+
+        def open_again() -> PreTrainedModel:
+            if stamp(folder, base_folder) != opened:
+                raise StoryLabError(f"{name} has changed on disk since it was opened; start anew to read with it")
+            with torch.inference_mode(False):  # whoever asks may be inside it, and others train copies
+                return open_model()
+
+        storyteller._reopen = open_again
         return storyteller
 
     def tell(
@@ -150,14 +158,20 @@ class Storyteller:
     def session(self, prompts: Sequence[str]) -> Session:
         """Begin texts with prompts of equal `company`."""
         with torch.inference_mode():
-            return self._engine_session(prompts) or self.kind.session(prompts)
+            engine = self.started_engine()
+            return self.kind.session_of(engine, prompts) if engine else self.kind.session(prompts)
 
     def company(self, prompt: str) -> int:
         """A number that prompts have in common which may begin in one session."""
-        length = self.kind.prompt(prompt)["input_ids"].shape[1]
-        return length if self.engine is None else self.engine.company(length)
+        length, engine = self.kind.prompt(prompt)["input_ids"].shape[1], self.started_engine()
+        return engine.company(length) if engine else length
 
-    def _engine_session(self, prompts: Sequence[str]) -> Session | None:
+    def started_engine(self) -> "Engine | None":
+        """What tells in place of torch, ready to; None where torch does, also because nothing else could be started.
+
+        Raises:
+            StoryLabError: An engine that was asked for can't be started.
+        """
         engine = self.engine
         if engine is None:
             return None
@@ -170,7 +184,7 @@ class Storyteller:
                 raise StoryLabError(f"{self.name} can't be told by ONNX Runtime: {error}") from None
             self.engine = None
             return None
-        return self.kind.session_of(engine, prompts)
+        return engine
 
     def _choices(self, under_way: UnderWay) -> Iterator[Choice]:
         """The tokens of a greedy or sampled telling, at most as many as settings and positions allow."""

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from storylab.errors import StoryLabError
+from storylab.framing import WINDOW
 from storylab.models.loading import positions_of
 from storylab.tokenizers import load_tokenizer, train_vocabulary, vocabulary_hash
 from storylab.training.base import start_hash, weights_hash
@@ -182,7 +183,7 @@ def _mark(recipe: Recipe, corpus: Corpus, base_folder: Path | None) -> str:
     fixed = {key: value for key, value in asdict(recipe).items() if key not in MAY_CHANGE and value != known[key]}
     base = weights_hash(base_folder) if base_folder else ""
     start = start_hash(Path(recipe.init_from)) if recipe.init_from else ""
-    parts = json.dumps(fixed, sort_keys=True) + corpus.fingerprint + base + start
+    parts = json.dumps(fixed | {"window": WINDOW}, sort_keys=True) + corpus.fingerprint + base + start
     return hashlib.sha256(parts.encode()).hexdigest()
 
 

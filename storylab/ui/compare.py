@@ -131,7 +131,7 @@ class CompareTab(PageTab):
 
     def _tell_each(self, visitor: str, say: Say, runs: Sequence[Run], query: str) -> Iterator[list]:
         """Tell a run on the card of each storyteller that is asked."""
-        runs = {run.name: run for run in runs if self.visits.take(visitor, run.place)}
+        runs = {run.name: run for run in runs if self.visits.take(visitor, run.place, run)}
         telling = SideBySide({name: self.slots[name].looks(run, say, visitor) for name, run in runs.items()})
         kept = 0
         try:
@@ -142,6 +142,8 @@ class CompareTab(PageTab):
                 before, kept = kept, sum(run.telling is not None for run in runs.values())
                 history = gr.skip() if kept == before else as_json(self.visits.history(visitor))
                 yield [gr.skip(), gr.skip(), *looks, gr.skip(), history]
+            if kept < sum(run.telling is not None for run in runs.values()):  # all had ended before the first look
+                yield [*[gr.skip()] * (len(self.slots) + 3), as_json(self.visits.history(visitor))]
         finally:
             for run in runs.values():
                 run.stop.set()

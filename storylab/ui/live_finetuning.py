@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from storylab.engines.names import FP32
 from storylab.stories import Story
 from storylab.storytellers import load
 from storylab.storytellers.registry import LOADING
@@ -52,7 +53,7 @@ class FineTuning(Work):
 
         use_one_processor()
         self.tuned = fine_tune(
-            load(self.asked.base),
+            load(self.asked.base, dtype=FP32),
             self.asked.stories,
             name=OWN_NAME,
             on_course=self._note,

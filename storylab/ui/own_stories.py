@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from storylab.engines.names import FP32
 from storylab.errors import StoryLabError
 from storylab.storytellers import load
 from storylab.ui import cards, panels, tellers
@@ -179,7 +180,7 @@ class _Evaluation(Work):
         from storylab.evaluation.report import to_markdown, write_report
         from storylab.evaluation.run import evaluate, read_for
 
-        storytellers = [load(name) for name in self.names]
+        storytellers = [load(name, dtype=FP32) for name in self.names]
         stories, bad_rows = read_for(storytellers, self.path, limit=MOST_STORIES)
         report, columns = evaluate(storytellers, stories, on_step=self._note)
         report["bad_rows"] = bad_rows

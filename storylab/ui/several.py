@@ -14,6 +14,7 @@ from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.links import MOST_SEEDS
 from storylab.ui.slot import CONCURRENT_TELLINGS, REFRESH, Cards, as_json, looks
 from storylab.ui.texts import Say, speaker
+from storylab.ui.turns import Turns
 from storylab.ui.visits import Run, Visits
 
 PLACES = tuple(f"seed-{number}" for number in range(1, MOST_SEEDS + 1))
@@ -24,7 +25,7 @@ class Several:
 
     def __init__(self, cards: Cards, visits: Visits):
         """Make the place of the cards, hidden at first."""
-        self.cards, self.visits = cards, visits
+        self.cards, self.visits, self._turns = cards, visits, Turns(CONCURRENT_TELLINGS)
         self.html = gr.HTML("", visible=False, elem_id="several", js_on_load=SCRIPT, apply_default_css=False)
 
     def tell_again(self, history: gr.Textbox) -> None:
@@ -59,6 +60,10 @@ class Several:
         if not runs:
             yield [gr.skip(), gr.skip()]  # a generator without a value would empty the cards
             return
+        with self._turns.turn(runs[0].stop.is_set):
+            yield from self._told(runs, visitor, say)
+
+    def _told(self, runs: Sequence[Run], visitor: str, say: Say) -> Iterator[list]:
         made = [self.cards.card(run.name, say, run.teller, run.place) for run in runs]
         drawn = [card.waiting(run) for card, run in zip(made, runs, strict=True)]
         telling = [looks(run, card, self.visits, visitor) for card, run in zip(made, runs, strict=True)]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
@@ -18,12 +16,11 @@ from storylab.storytellers.stand_in import stand_in
 from storylab.ui.cards import SCRIPT, Card
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.texts import Labels, Say, speaker
+from storylab.ui.turns import Turns
 from storylab.ui.visits import Run, Visits
 
 CONCURRENT_TELLINGS = 3
 """Visitors whom one storyteller tells at once; more of them wait in line."""
-PATIENCE = 0.1
-"""Seconds between two looks of who waits in line at whether they were stopped."""
 REFRESH = 0.05
 """Seconds between two looks of a card while it is told; the first token is shown at once."""
 
@@ -99,7 +96,7 @@ class Slot:
             visible: Whether the card is to be seen at first.
         """
         self.name, self.cards, self.visits = name, cards, visits
-        self._turns = threading.Semaphore(CONCURRENT_TELLINGS)
+        self._turns = Turns(CONCURRENT_TELLINGS)
         idle = label.made(lambda say: cards.card(name, say).idle())
         self.html = gr.HTML(idle, visible=visible, js_on_load=SCRIPT, apply_default_css=False)
 
@@ -147,17 +144,6 @@ class Slot:
             say: The visitor's language.
             visitor: Who asked.
         """
-        with self._turn(run):
+        with self._turns.turn(run.stop.is_set):
             card = self.cards.card(self.name, say, run.teller)
             yield from (look for look in looks(run, card, self.visits, visitor) if look is not None)
-
-    @contextmanager
-    def _turn(self, run: Run) -> Iterator[None]:
-        """Wait in line; whoever is stopped meanwhile need not wait, for nothing is told then."""
-        while not (mine := self._turns.acquire(timeout=PATIENCE)) and not run.stop.is_set():
-            pass
-        try:
-            yield
-        finally:
-            if mine:
-                self._turns.release()

@@ -95,11 +95,18 @@ class Visits:
             visit.runs[place] = visit.due[place] = run
             return run
 
-    def take(self, visitor: str, place: str) -> Run | None:
-        """Take up the telling that a place was asked for; None where nothing is due."""
+    def take(self, visitor: str, place: str, only: Run | None = None) -> Run | None:
+        """Take up the telling that a place was asked for; None where nothing is due.
+
+        Args:
+            visitor: Who asked.
+            place: Which place.
+            only: The telling to take up; another that is due stays.
+        """
         with self._guard:
             visit = self._visits.get(visitor)
-            return visit.due.pop(place, None) if visit else None
+            due = visit.due if visit else {}
+            return due.pop(place, None) if only in (None, due.get(place)) else None
 
     def stop(self, visitor: str) -> None:
         """End everything that is told for a visitor, or waits to be."""

@@ -2,7 +2,9 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from html import escape
 from types import SimpleNamespace
 
@@ -11,7 +13,7 @@ import pytest
 
 from storylab.decoding import Settings
 from storylab.storytellers import load
-from storylab.ui import slot
+from storylab.ui import turns
 from storylab.ui.address import Address
 from storylab.ui.compare import CompareTab
 from storylab.ui.side_by_side import SideBySide
@@ -102,13 +104,33 @@ def test_a_card_that_is_told_anew_is_left_to_its_own_listener(tab):
 
 
 def test_who_waits_in_line_can_be_stopped(monkeypatch):
-    monkeypatch.setattr(slot, "PATIENCE", 0.01)
+    monkeypatch.setattr(turns, "PATIENCE", 0.01)
     place = Slot("seq2seq", Cards({"seq2seq": ROW}), Visits(), Labels(), visible=True)
-    for _ in range(CONCURRENT_TELLINGS):
-        assert place._turns.acquire(blocking=False)
-    run = Run("seq2seq", DOG, Settings(), 1)
-    threading.Timer(0.05, run.stop.set).start()
-    *_, last = place.looks(run, SAY, "me")
+    with ExitStack() as others:
+        for _ in range(CONCURRENT_TELLINGS):
+            others.enter_context(place._turns.turn(lambda: False))
+        run = Run("seq2seq", DOG, Settings(), 1)
+        threading.Timer(0.05, run.stop.set).start()
+        *_, last = place.looks(run, SAY, "me")
     assert "stopped" in last and run.telling.tokens == 0
-    place._turns.release()
-    assert place._turns.acquire(blocking=False) and not place._turns.acquire(blocking=False)
+    with place._turns.turn(lambda: False):  # as many turns as before are free again
+        assert place._turns._free == CONCURRENT_TELLINGS - 1
+
+
+def test_who_came_first_has_the_next_turn():
+    order, line = [], turns.Turns(1)
+
+    def wait(number):
+        with line.turn(lambda: False):
+            order.append(number)
+
+    with line.turn(lambda: False):
+        threads = []
+        for number in range(5):
+            threads.append(threading.Thread(target=wait, args=(number,)))
+            threads[-1].start()
+            while len(line._line) <= number:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join(10)
+    assert order == [0, 1, 2, 3, 4]
