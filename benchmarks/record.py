@@ -47,10 +47,25 @@ def keep(docs: Path, part: str, rows: Sequence[Row | Size]) -> None:
     known[part] = [asdict(row) for row in rows]
     record.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     text = page.read_text(encoding="utf-8") if page.exists() else "# Speed\n"
-    page.write_text(put(text, part, _markdown(rows)), encoding="utf-8")
+    page.write_text(put(text, part, markdown(rows)), encoding="utf-8")
 
 
-def _markdown(rows: Sequence[Row | Size]) -> str:
+def read(docs: Path) -> dict[str, list[Row | Size]]:
+    """All rows of the record, by part."""
+    path = docs / "speed.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {part: [_row(values) for values in rows] for part, rows in known.items()}
+
+
+def _row(values: dict) -> Row | Size:
+    if "stories" in values:
+        return Size(**values)
+    spreads = {name: Spread(**value) for name, value in values.items() if isinstance(value, dict)}
+    return Row(**values | spreads)
+
+
+def markdown(rows: Sequence[Row | Size]) -> str:
+    """The rows of a part as a table."""
     if rows and isinstance(rows[0], Size):
         return _growth(rows)
     return table([HEAD, ALIGNED, *map(_cells, rows)])
@@ -65,7 +80,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def _spread(spread: Spread) -> str:
-    return str(spread) if spread.least != spread.greatest else f"{spread.median:.3g}"
+    return str(spread) if spread.least != spread.greatest else str(spread).split(" ")[0]
 
 
 def _growth(sizes: Sequence[Size]) -> str:

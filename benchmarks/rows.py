@@ -22,7 +22,12 @@ class Spread:
         return cls(*(float(f"{pick(values):.4g}") for pick in (statistics.median, min, max)))
 
     def __str__(self) -> str:
-        return f"{self.median:.3g} ({self.least:.3g} to {self.greatest:.3g})"
+        return f"{_figure(self.median)} ({_figure(self.least)} to {_figure(self.greatest)})"
+
+
+def _figure(value: float) -> str:
+    """Four digits where three would hide a difference of some thousandths, no exponent where there need be none."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.4g}" if 0.99 < value < 1.01 else f"{value:.3g}"
 
 
 @dataclass(frozen=True)

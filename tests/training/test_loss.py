@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch.nn import functional as F
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from storylab.framing import IGNORED
 from storylab.models import EncoderConfig, EncoderStoryteller, Seq2SeqConfig, Seq2SeqStoryteller
@@ -37,6 +37,16 @@ def models() -> dict[str, torch.nn.Module]:
     still = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
     made = {
         "gpt2": GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, n_embd=16, n_head=2, n_layer=1, **still)),
+        "llama": LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=VOCABULARY,
+                hidden_size=16,
+                intermediate_size=32,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                num_key_value_heads=1,
+            )
+        ),
         "encoder": EncoderStoryteller(EncoderConfig(**own, layers=1)),
         "causal encoder": EncoderStoryteller(EncoderConfig(**own, layers=1, causal=True)),
         "seq2seq": Seq2SeqStoryteller(Seq2SeqConfig(**own, encoder_layers=1, decoder_layers=1)),
@@ -58,7 +68,7 @@ def batch_for(name: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-@pytest.mark.parametrize("name", ["gpt2", "encoder", "causal encoder", "seq2seq"])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "encoder", "causal encoder", "seq2seq"])
 def test_loss_and_gradients_are_those_of_one_cross_entropy(name, smoothing):
     model, batch = models()[name], batch_for(name)
     expected, found = plain_loss(model, batch, smoothing), summed_loss(model, batch, smoothing)
