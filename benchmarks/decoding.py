@@ -9,9 +9,15 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
 from benchmarks.peers import PADDED, PaddedEncoder, generate
-from benchmarks.rows import Row, Side, compare
+from benchmarks.rows import Row, Side, compare, row, take_turns
 from storylab.decoding import Settings
+from storylab.engines.eight_bits import BLOCK
 from storylab.storytellers import load
 from storylab.storytellers.storyteller import Storyteller
 from storylab.storytellers.together import tell_together
@@ -23,7 +29,7 @@ OPENINGS = (
     "Nora found an old blue kite behind her grandmother's couch.",
     "My dog ran away.",
 )
-PEER = "generate, fp32"
+PEER, MEMORY = "generate, fp32", "memory's bandwidth"
 SETTINGS = Settings.from_mapping({"sentences": 10})
 """The default preset, told to the model's own end as `generate` does: it does not stop behind the fourth sentence."""
 
@@ -69,7 +75,33 @@ def one_story(name: str, turns: int) -> Iterator[Row]:
         seeds = iter(range(10**6))
         sides[label] = lambda teller=teller, seeds=seeds: stream(teller, OPENINGS[0], next(seeds))
     asked = 3 if name == "encoder" else 4
-    yield from compare(f"{name}, one story", sides, turns, "tokens/s", {"onnx, fp32": asked, "onnx, int8": asked})
+    figures = take_turns(sides | {MEMORY: bandwidth}, turns)
+    (peer, *_), weights = peers, read_for_a_token(load(name).model)
+    for label in tellers:
+        yield row(f"{name}, one story", figures, peer, label, "tokens/s", None if label.startswith("torch") else asked)
+    if name == "encoder":  # reads its weights once for all positions, and is bound by arithmetic
+        return
+    for label, width in (("onnx, fp32", 4), ("onnx, int8", 1 + 4 / BLOCK)):
+        figures[label] = [rate * weights * width / 1e9 for rate in figures[label]]
+        yield row(f"{name}, one story, weights read", figures, MEMORY, label, "GB/s")
+
+
+def read_for_a_token(model: PreTrainedModel) -> int:
+    """How many weights of its matrices a model multiplies with for every token that it tells."""
+    once = ("encoder.", "source_attention.key", "source_attention.value")
+    return sum(
+        module.weight.numel()
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Linear, Conv1D)) and not any(part in name for part in once)
+    )
+
+
+def bandwidth() -> float:
+    """GB a second that are read from memory by a sum over more than any cache holds."""
+    numbers = torch.ones(2**26)  # 268 MB
+    started = time.perf_counter()
+    numbers.sum()
+    return numbers.numel() * numbers.element_size() / (time.perf_counter() - started) / 1e9
 
 
 def batch(name: str, turns: int) -> Iterator[Row]:

@@ -19,7 +19,7 @@ class Spread:
     @classmethod
     def of(cls, values: list[float]) -> "Spread":
         """Of some measurements."""
-        return cls(*(float(f"{pick(values):.4g}") for pick in (statistics.median, min, max)))
+        return cls(*(float(f"{pick(values):.5g}") for pick in (statistics.median, min, max)))
 
     def __str__(self) -> str:
         return f"{_figure(self.median)} ({_figure(self.least)} to {_figure(self.greatest)})"
@@ -94,7 +94,20 @@ def compare(
     figures = take_turns(sides, turns)
     peer, *others = sides
     for ours in others:
-        ratio = [one / other for one, other in zip(figures[ours], figures[peer], strict=True)]
         asked = (at.get(ours) if isinstance(at, Mapping) else at for at in (at_least, at_most))
-        spreads = (Spread.of(values) for values in (figures[peer], figures[ours], ratio))
-        yield Row(what, peer, ours, unit, *spreads, *asked)
+        yield row(what, figures, peer, ours, unit, *asked)
+
+
+def row(
+    what: str,
+    figures: Mapping[str, list[float]],
+    peer: str,
+    ours: str,
+    unit: str,
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> Row:
+    """One side against another, turn by turn."""
+    ratio = [one / other for one, other in zip(figures[ours], figures[peer], strict=True)]
+    spreads = (Spread.of(values) for values in (figures[peer], figures[ours], ratio))
+    return Row(what, peer, ours, unit, *spreads, at_least, at_most)

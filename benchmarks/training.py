@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.rows import Row, Spread, take_turns
+from benchmarks.rows import Row, row, take_turns
 from storylab.framing import EncodedStory, Framing, PromptTarget, Windows, encode_stories
 from storylab.stories import read_stories
 from storylab.tokenizers import END_ID, load_tokenizer
@@ -62,13 +62,6 @@ def one_model(name: str, stories: Path, turns: int) -> Iterator[Row]:
         yield row(f"training {name}, share of the processor's rate", figures, PRODUCTS, label, "GFLOP/s", None)
     for side in sides.values():
         side.close()
-
-
-def row(what: str, figures: dict[str, list[float]], peer: str, ours: str, unit: str, at_least: float | None) -> Row:
-    """One side against another, turn by turn."""
-    ratio = [one / other for one, other in zip(figures[ours], figures[peer], strict=True)]
-    spreads = (Spread.of(values) for values in (figures[peer], figures[ours], ratio))
-    return Row(what, peer, ours, unit, *spreads, at_least)
 
 
 def examples_of(name: str, stories: str) -> tuple[Recipe, list[EncodedStory], object]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import AutoTokenizer, GPT2Tokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, GPT2Tokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from storylab.errors import StoryLabError
 
@@ -190,6 +190,27 @@ def start_token(tokenizer) -> int | None:
 def encode(tokenizer, text: str) -> list[int]:
     """Token ids of a text alone: no start or end token, and special-token text taken literally."""
     return tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+
+
+_shared: dict[str, PreTrainedTokenizerBase] = {}
+
+
+def shared_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """What `load_tokenizer` opens; folders whose tokenizer files are the same share it, so nobody may change it.
+
+    Raises:
+        StoryLabError: As for `load_tokenizer`.
+    """
+    files = sorted(Path(folder).glob("*token*.json"))
+    if [file.name for file in files] != ["tokenizer.json", "tokenizer_config.json"]:  # others lean on more than these
+        return load_tokenizer(folder)
+    try:
+        key = hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    except OSError:
+        return load_tokenizer(folder)
+    if key not in _shared:
+        _shared[key] = load_tokenizer(folder)
+    return _shared[key]
 
 
 def vocabulary_hash(tokenizer) -> str:

@@ -22,6 +22,7 @@ from storylab.tokenizers import (
     UNKNOWN_ID,
     encode,
     load_tokenizer,
+    shared_tokenizer,
     start_token,
     train_vocabulary,
 )
@@ -328,3 +329,15 @@ def test_gpt2_keeps_special_token_text_as_text(saved_gpt2, form):
 @given(TEXTS)
 def test_gpt2_gives_any_text_back_exactly(gpt2, text):
     assert gpt2.decode(encode(gpt2, text)) == text
+
+
+def test_folders_with_the_same_files_share_a_tokenizer(fresh, tmp_path):
+    for name in ("one", "same", "other"):
+        fresh.save_pretrained(tmp_path / name)
+    about = tmp_path / "other" / "tokenizer_config.json"
+    about.write_text(about.read_text().replace("{", '{"model_max_length": 77,', 1))
+    one, same, other = (shared_tokenizer(tmp_path / name) for name in ("one", "same", "other"))
+    assert one is same and one is not other
+    assert one.get_vocab() == load_tokenizer(tmp_path / "one").get_vocab() == other.get_vocab()
+    with pytest.raises(StoryLabError, match="has no readable tokenizer"):
+        shared_tokenizer(tmp_path / "nowhere")

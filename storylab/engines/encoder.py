@@ -23,7 +23,7 @@ def graph_of(model: EncoderStoryteller, int8: bool) -> Graph:
     places = graph.input("places", INT64, ["length"])
     back = graph.input("distances", INT64, ["length"])
     place = graph.op("Add", [graph.embed(places, model.positions.weight), graph.embed(back, model.distances.weight)])
-    x = graph.op("Add", [graph.embed(ids, model.tokens.weight), place])  # (texts, length, width)
+    x = graph.op("Add", [graph.embed(ids, model.tokens.weight, model.head.weight), place])  # (texts, length, width)
     split = graph.op("Concat", [graph.op("Shape", [ids]), graph.constant(-1)], axis=0)
     x = graph.op("Reshape", [x, graph.constant(-1, config.width)])  # (texts * length, width)
     for layer in model.layers:

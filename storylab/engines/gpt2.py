@@ -25,7 +25,8 @@ def graph_of(model: GPT2LMHeadModel, int8: bool) -> CausalGraph:
     config, body = model.config, model.transformer
     graph = CausalGraph(int8, config.n_head, config.n_head, config.n_embd // config.n_head)
     linear = lambda x, layer: graph.linear(x, layer.weight, layer.bias, columns_first=True)  # noqa: E731
-    x = graph.op("Add", [graph.embed(graph.rows, body.wte.weight), graph.embed(graph.places(), body.wpe.weight)])
+    x = graph.embed(graph.rows, body.wte.weight, model.lm_head.weight)
+    x = graph.op("Add", [x, graph.embed(graph.places(), body.wpe.weight)])
     for number, layer in enumerate(body.h):
         joint = linear(graph.layer_norm(x, layer.ln_1), layer.attn.c_attn)
         x = graph.op("Add", [x, linear(graph.attention([joint], number), layer.attn.c_proj)])

@@ -101,8 +101,16 @@ class Graph:
         inputs = [x, self.weight(norm.weight)] + ([] if norm.bias is None else [self.weight(norm.bias)])
         return self.op("LayerNormalization", inputs, axis=-1, epsilon=norm.eps)
 
-    def embed(self, ids: str, table: Tensor) -> str:
-        """Rows of a table (entries, width) by their numbers (rows)."""
+    def embed(self, ids: str, table: Tensor, head: Tensor | None = None) -> str:
+        """Rows of a table (entries, width) by their numbers (rows).
+
+        Where the table is the head's matrix too, it is kept in 8 bits as that is.
+        """
+        if self.int8 and head is not None and head.data_ptr() == table.data_ptr() and table.shape[1] % BLOCK == 0:
+            rounded, scales = quantise(table)
+            inputs = [self.weight(rounded.reshape(table.shape)), ids, self.weight(scales)]
+            about = {"bits": 8, "block_size": BLOCK, "gather_axis": 0, "quantize_axis": 1}
+            return self.op("GatherBlockQuantized", inputs, domain=MICROSOFT, **about)
         return self.op("Gather", [self.weight(table), ids])
 
     def squared_relu(self, x: str) -> str:

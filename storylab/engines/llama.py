@@ -30,7 +30,7 @@ def graph_of(model: LlamaForCausalLM, int8: bool) -> CausalGraph:
         "SimplifiedLayerNormalization", [x, graph.weight(layer.weight)], axis=-1, epsilon=layer.variance_epsilon
     )
     linear = lambda x, layer: graph.linear(x, layer.weight)  # noqa: E731
-    x = graph.embed(graph.rows, body.embed_tokens.weight)
+    x = graph.embed(graph.rows, body.embed_tokens.weight, model.lm_head.weight)
     for number, layer in enumerate(body.layers):
         read, attention, gated = norm(x, layer.input_layernorm), layer.self_attn, layer.mlp
         each = [linear(read, part) for part in (attention.q_proj, attention.k_proj, attention.v_proj)]

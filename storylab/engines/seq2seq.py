@@ -30,7 +30,9 @@ def source_graph(model: Seq2SeqStoryteller, int8: bool) -> Graph:
     graph, config, encoder = Graph(int8), model.config, model.encoder
     ids, places = graph.input("ids", INT64, ["texts", "length"]), graph.input("places", INT64, ["length"])
     mask = graph.input("mask", FLOAT, ["texts", 1, "length", "length"])
-    x = graph.op("Add", [graph.embed(ids, model.tokens.weight), graph.embed(places, encoder.positions.weight)])
+    x = graph.op(
+        "Add", [graph.embed(ids, model.tokens.weight, model.head.weight), graph.embed(places, encoder.positions.weight)]
+    )
     shape = graph.op("Shape", [ids])
     split = graph.op("Concat", [shape, graph.constant(-1)], axis=0)
     by_head = graph.op("Concat", [shape, graph.constant(config.heads, config.width // config.heads)], axis=0)
@@ -53,7 +55,7 @@ def target_graph(model: Seq2SeqStoryteller, int8: bool) -> CausalGraph:
     graph = CausalGraph(int8, config.heads, config.heads, width)
     unread = graph.input("unread", FLOAT, ["texts", 1, 1, "source"])
     place = graph.embed(graph.places(), decoder.positions.weight)
-    x = graph.op("Add", [graph.embed(graph.rows, model.tokens.weight), place])
+    x = graph.op("Add", [graph.embed(graph.rows, model.tokens.weight, model.head.weight), place])
     for number, layer in enumerate(decoder.layers):
         each = project(graph, graph.layer_norm(x, layer.attention_norm), layer.attention)
         mixed = graph.attention(each, number)

@@ -21,7 +21,7 @@ from storylab.storytellers.heap import trim
 from storylab.storytellers.kinds import KINDS, Kind, Session
 from storylab.storytellers.telling import Piece, Telling
 from storylab.storytellers.under_way import UnderWay
-from storylab.tokenizers import load_tokenizer
+from storylab.tokenizers import shared_tokenizer
 from storylab.training.partial import lay_over
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Storyteller:
 
         model = open_model()
         try:
-            storyteller = cls(name, title, KINDS[kind](model, load_tokenizer(folder)), folder)
+            storyteller = cls(name, title, KINDS[kind](model, shared_tokenizer(folder)), folder)
             storyteller.engine = engine_for(model, engine, dtype)
         except StoryLabError as error:
             raise StoryLabError(f"{name} can't be loaded: {error}") from None
