@@ -27,6 +27,7 @@ from storylab.ui.visits import Visits
 OVERFIT = """() => {
   document.getElementById("training-run")?.scrollIntoView({behavior: "smooth", block: "center"});
   window.storylabPress("training-run");
+  window.storylabShow("#overfit-look .live", 200);
 }"""
 
 
