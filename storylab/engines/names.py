@@ -16,16 +16,12 @@ DTYPE_VARIABLE = "STORYLAB_DTYPE"
 
 
 def named_engine(name: str | None) -> str:
-    """The name of an engine that was asked for, or that the environment asks for where none was.
+    """The name of an engine that was asked for, or that the environment asks for where none was; else "auto".
 
     Raises:
         StoryLabError: There is none of that name.
     """
-    if name is None:
-        name = os.environ.get(VARIABLE) or AUTO
-    if name not in NAMES:
-        raise StoryLabError(f"engine must be one of {', '.join(NAMES)}, not {name!r}")
-    return name
+    return _named("engine", name, VARIABLE, AUTO, NAMES)
 
 
 def named_dtype(name: str | None) -> str:
@@ -34,8 +30,12 @@ def named_dtype(name: str | None) -> str:
     Raises:
         StoryLabError: There is none of that name.
     """
+    return _named("dtype", name, DTYPE_VARIABLE, FP32, DTYPES)
+
+
+def _named(what: str, name: str | None, variable: str, usual: str, names: tuple[str, ...]) -> str:
     if name is None:
-        name = os.environ.get(DTYPE_VARIABLE) or FP32
-    if name not in DTYPES:
-        raise StoryLabError(f"dtype must be one of {', '.join(DTYPES)}, not {name!r}")
+        name = os.environ.get(variable) or usual
+    if name not in names:
+        raise StoryLabError(f"{what} must be one of {', '.join(names)}, not {name!r}")
     return name
