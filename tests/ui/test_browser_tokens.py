@@ -52,6 +52,7 @@ def test_the_button_reads_and_a_branch_is_a_link_to_the_same_text(open_page):
     detail.locator(".other").first.click()
     told = wait_until_branched(page)
     assert "my neighbor called the police" in " ".join(told.split())
+    page.wait_for_url(re.compile(r"[?&]by="), timeout=PATIENCE)  # which is written after the text
     link = dict(parse_qsl(urlsplit(page.url).query))
     assert (link["by"], link["colour"], link["tab"]) == (FINETUNED, "entropy", "tokens")
 

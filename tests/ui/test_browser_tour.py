@@ -26,7 +26,8 @@ def test_the_try_button_begins_and_stop_ends_it(open_page):
     expect(step).to_have_attribute("aria-busy", "false")
     page.locator("#tour-next").click()  # what was shown is kept
     expect(page.locator("#tour-padding .tour-step")).to_be_visible()
-    assert "step=2" in page.url and "run=1" not in page.url
+    page.wait_for_url("**step=2**")  # the address follows what is shown
+    assert "run=1" not in page.url
     page.locator("#tour-before").click()
     expect(step.locator("polyline").first).to_be_attached()
 
@@ -39,7 +40,7 @@ def test_a_link_runs_its_step(open_page):
     assert step.locator(".failure .faults li").count() >= 1
     assert step.locator(".repair .told").count() == 3
     assert re.search("[\u4e00-\u9fff]", step.locator("h2").inner_text())
-    assert "step=5" in page.url and "run=1" in page.url
+    page.wait_for_url(re.compile("(?=.*step=5)(?=.*run=1)"))
     assert sideways(page) <= 0
     page.set_viewport_size({"width": 1280, "height": 860})
     assert sideways(page) <= 0
