@@ -131,7 +131,7 @@ def measure(folders: Sequence[Path], test: str) -> dict[str, Any]:
     from storylab.evaluation.run import evaluate
 
     stories = read_stories(test, limit=TOLD)
-    report, _ = evaluate([load(str(folder)) for folder in folders], stories)
+    report, _ = evaluate([load(str(folder), dtype="fp32") for folder in folders], stories)
     kept = ("version", "stories", "settings", "seed", "environment", "metrics", "weights", "models", "comparisons")
     record = {key: report[key] for key in kept}
     record["comparisons"] = [found for found in record["comparisons"] if REFERENCE in (found["first"], found["second"])]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from transformers import GenerationConfig
 
-from benchmarks.decoding import BUNDLED, OPENINGS, engines
+from benchmarks.decoding import BUNDLED, DEFAULT, OPENINGS, engines
 from benchmarks.rows import Row, Side, compare
 from storylab.decoding import Settings
 from storylab.storytellers.storyteller import Storyteller
@@ -25,8 +25,7 @@ def rows(options: Namespace) -> Iterator[Row]:
         sides: dict[str, Side] = {"generate(num_beams=5), fp32": lambda tellers=tellers: peer(tellers["torch, fp32"])}
         for label, teller in tellers.items():
             sides[label] = lambda teller=teller: ours(teller)
-        asked = {"onnx, fp32": 2, "onnx, int8": 2}
-        yield from compare(f"{name}, beam search, 5 beams", sides, options.turns, "tokens/s", asked)
+        yield from compare(f"{name}, beam search, 5 beams", sides, options.turns, "tokens/s", {DEFAULT: 2})
 
 
 def ours(storyteller: Storyteller) -> float:

@@ -23,7 +23,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Let a command ask where and in what its models compute."""
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
-    parser.add_argument("--dtype", choices=DTYPES, help="default: fp32; int8 tells on the CPU only")
+    parser.add_argument("--dtype", choices=DTYPES, help="int8 tells on the CPU only; auto: there int8, else fp32")
     parser.add_argument("--engine", choices=NAMES, help="what tells: torch, onnx (ONNX Runtime), auto (default)")
 
 

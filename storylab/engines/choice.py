@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import PreTrainedModel
 
-from storylab.engines.names import ONNX, TORCH
+from storylab.engines.names import AUTO, ONNX, TORCH
 from storylab.errors import StoryLabError
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ def engine_for(model: PreTrainedModel, name: str, dtype: str) -> "Engine | None"
     """The engine that tells with a model; None where torch does.
 
     Args:
-        model: Where it is to stay, in the type that it computes in; that is fp32 for dtype "int8".
+        model: Where it is to stay, in the type that it computes in; that is fp32 for dtypes "int8" and "auto".
         name: "torch", "onnx", or "auto": ONNX Runtime where it can tell what torch tells, else torch.
-        dtype: "fp32", "bf16" or "int8".
+        dtype: "fp32", "bf16", "int8", or "auto": 8 bits where ONNX Runtime tells and the processor gains by them.
 
     Raises:
         StoryLabError: "onnx" or "int8" was asked for, and something stands against it.
@@ -32,10 +32,15 @@ def engine_for(model: PreTrainedModel, name: str, dtype: str) -> "Engine | None"
     if obstacle is None:
         from storylab.engines.engine import ENGINES
 
-        return ENGINES[type(model)](model, int8)
+        return ENGINES[type(model)](model, int8 or (dtype == AUTO and gains_by_8_bits()))
     if int8 or name == ONNX:
         raise StoryLabError(f"{'int8' if int8 else 'the engine onnx'} {obstacle}")
     return None
+
+
+def gains_by_8_bits() -> bool:
+    """Whether the processor is of those on which 8 bits are known to be quicker: x86 with AVX2 or AVX-512."""
+    return torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 
 
 def _obstacle(model: PreTrainedModel, dtype: str) -> str | None:

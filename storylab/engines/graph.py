@@ -12,13 +12,16 @@ MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own operators: attention with a cache, products with 8-bit weights."""
 OPERATORS = 20
 """The version of the ONNX operators; the first with Gelu."""
+FILE, ALIGNMENT = "weights", 64
+"""What the model calls the file with its weights, and what their places in it are multiples of, in bytes."""
 FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
 
 
 class Graph:
     """Nodes, inputs, outputs and weights of one graph; activations are rows of numbers (rows, width).
 
-    Weights are kept beside the graph, by name, until it is run: the model that `model()` returns refers to them only.
+    Weights are kept beside the graph until it is run: the model that `model()` returns refers to them as places in a
+    file, whose bytes `file()` gives.
 
     Args:
         int8: Whether the matrices of `linear` are kept in 8 bits.
@@ -26,7 +29,8 @@ class Graph:
 
     def __init__(self, int8: bool = False):
         self.int8 = int8
-        self.weights: dict[str, np.ndarray] = {}
+        self._weights: list[np.ndarray] = []
+        self._size = 0
         self._nodes: list[NodeProto] = []
         self._inputs: list[ValueInfoProto] = []
         self._outputs: list[ValueInfoProto] = []
@@ -72,11 +76,13 @@ class Graph:
         key = (values.__array_interface__["data"][0], values.shape)
         if key not in self._known:
             name = self._known[key] = self.name()
-            self.weights[name] = values
             kind = helper.np_dtype_to_tensor_dtype(values.dtype)
             reference = TensorProto(name=name, data_type=kind, dims=values.shape, data_location=TensorProto.EXTERNAL)
-            reference.external_data.add(key="location", value="torch")
+            for about, value in (("location", FILE), ("offset", self._size), ("length", values.nbytes)):
+                reference.external_data.add(key=about, value=str(value))
             self._references.append(reference)
+            self._weights.append(values)
+            self._size += padded_size(values)
         return self._known[key]
 
     def linear(self, x: str, matrix: Tensor, bias: Tensor | None = None, columns_first: bool = False) -> str:
@@ -118,6 +124,15 @@ class Graph:
         positive = self.op("Relu", [x])
         return self.op("Mul", [positive, positive])
 
+    def file(self) -> bytes:
+        """The weights, one behind the other; the graph lets go of them."""
+        file, place = bytearray(self._size), 0
+        for values in self._weights:
+            file[place : place + values.nbytes] = values.data.cast("B")
+            place += padded_size(values)
+        self._weights.clear()
+        return bytes(file)
+
     def model(self) -> bytes:
         """The graph as ONNX Runtime reads it, without the weights."""
         graph = helper.make_graph(
@@ -125,3 +140,8 @@ class Graph:
         )
         domains = [helper.make_opsetid("", OPERATORS), helper.make_opsetid(MICROSOFT, 1)]
         return helper.make_model(graph, opset_imports=domains, ir_version=10).SerializeToString()
+
+
+def padded_size(values: np.ndarray) -> int:
+    """Bytes up to the next weight."""
+    return -(-values.nbytes // ALIGNMENT) * ALIGNMENT

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from storylab.engines.graph import Graph
+from storylab.engines.graph import FILE, Graph
 from storylab.errors import StoryLabError
 
 THREADS = 4
@@ -43,6 +43,7 @@ class Runner:
     """A graph that can be run, by several threads at once.
 
     It copies the weights, those of matrix products in the order that they are read in, and the graph lets go of them.
+    They come as a file in memory: of weights that it is given as arrays, ONNX Runtime keeps the arrays too.
     """
 
     def __init__(self, graph: Graph):
@@ -52,10 +53,9 @@ class Runner:
         # Threads that wait for the next node stay awake during a run, and sleep as soon as it is over: others run.
         options.add_session_config_entry("session.intra_op.allow_spinning", "1")
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        weights = {name: onnxruntime.OrtValue.ortvalue_from_numpy(a) for name, a in graph.weights.items()}
-        options.add_external_initializers(list(weights), list(weights.values()))
+        weights = graph.file()  # which lives until the session has its copy
+        options.add_external_initializers_from_files_in_memory([FILE], [weights], [len(weights)])
         self._session = onnxruntime.InferenceSession(graph.model(), options, providers=["CPUExecutionProvider"])
-        graph.weights.clear()
 
     def binding(self) -> "Binding":
         """Inputs and outputs of runs that follow one another."""

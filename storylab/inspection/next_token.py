@@ -12,15 +12,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from storylab.decoding import Settings, check_opening, check_seed
 from storylab.decoding.sampling import RandomStream, TokenChooser, named_processors
 from storylab.errors import StoryLabError
-from storylab.evaluation.score import predictions
-from storylab.framing import IGNORED
 from storylab.inspection.tokens import Alternative, entropy, read_ids
 from storylab.tokenizers import Speller, encode, piece_text
 
@@ -87,15 +84,13 @@ def expect(storyteller: Storyteller, opening: str, text: str) -> Expectation:
         if key in known:
             known.move_to_end(key)
             return known[key]
-    framing = storyteller.kind.scoring([encoded])
-    examples = framing.examples(0)
-    longest = int(np.argmax(framing.lengths(examples)))  # it asks for the end of the text, among others or alone
-    labels, logits = predictions(storyteller, framing, examples[longest : longest + 1])
-    found = Expectation(
-        context=_context(storyteller, prompt, encoded.continuation),
-        logits=logits[labels != IGNORED][-1].cpu().clone(),
-        told=len(encoded.continuation),
-    )
+    session = storyteller.session([prompt])  # so that what is shown is what a telling draws from, to the last bit
+    told = len(encoded.continuation)
+    if told > session.room:
+        raise StoryLabError(f"the text has {told} tokens, more than the {session.room} that fit behind the opening")
+    for token in encoded.continuation.tolist():
+        session.advance([token])
+    found = Expectation(context=session.context.cpu(), logits=session.logits[0].float().cpu().clone(), told=told)
     with _guard:
         known[key] = found
         while len(known) > REMEMBERED:
@@ -208,12 +203,6 @@ def _added(storyteller: Storyteller, text: str, token: int) -> str:
     for before in encode(storyteller.tokenizer, text) if text else []:
         speller.add(before)
     return speller.add(token)
-
-
-def _context(storyteller: Storyteller, prompt: str, continuation: np.ndarray) -> Tensor:
-    """What stands in the text so far: as a telling's session has it (1, length)."""
-    begun = storyteller.session([prompt]).context.cpu()
-    return torch.cat([begun, torch.from_numpy(continuation.astype(np.int64))[None]], dim=1)
 
 
 def _refuse_beam(settings: Settings) -> None:

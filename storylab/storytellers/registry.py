@@ -25,8 +25,9 @@ def load(name: str, *, device: str = "cpu", dtype: str | None = None, engine: st
     Args:
         name: A name of the catalogue, hub:OWNER/NAME, or the path of a checkpoint folder (with a slash in it).
         device: Where it computes: "cpu", "cuda", "cuda:1", ...
-        dtype: What it computes in: "fp32", "bf16" or "int8", which tells with ONNX Runtime on the CPU only. None leaves
-            it to the environment variable STORYLAB_DTYPE, and that to "fp32".
+        dtype: What it computes in: "fp32", "bf16", "int8", which tells with ONNX Runtime on the CPU only, or "auto":
+            telling in int8 where that is quicker, all else in fp32. None leaves it to the environment variable
+            STORYLAB_DTYPE, and that to "auto".
         engine: What tells: "torch", "onnx" (ONNX Runtime), or "auto", the faster one that the model, device and dtype
             allow. None leaves it to the environment variable STORYLAB_ENGINE, and that to "auto".
 

@@ -14,7 +14,7 @@ from storylab.decoding.beams import BeamSearch
 from storylab.decoding.sampling import Choice, RandomStream, TokenChooser
 from storylab.engines.choice import engine_for
 from storylab.engines.eight_bits import round_matrices
-from storylab.engines.names import named_dtype, named_engine
+from storylab.engines.names import AUTO, BF16, FP32, INT8, named_dtype, named_engine
 from storylab.errors import StoryLabError
 from storylab.models.loading import load_model, stamp
 from storylab.storytellers.heap import trim
@@ -26,9 +26,6 @@ from storylab.training.partial import lay_over
 
 if TYPE_CHECKING:
     from storylab.engines.engine import Engine
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.float32}
-"""What torch computes in, by what was asked for; an engine tells in 8 bits with the weights that torch has in fp32."""
 
 
 class Storyteller:
@@ -54,7 +51,7 @@ class Storyteller:
         kind: str,
         folder: Path,
         device: str = "cpu",
-        dtype: str = "fp32",
+        dtype: str | None = "fp32",
         base_folder: Path | None = None,
         engine: str | None = None,
     ) -> "Storyteller":
@@ -67,33 +64,33 @@ class Storyteller:
         dtype = named_dtype(dtype)
 
         def open_model() -> PreTrainedModel:
-            try:
-                model = load_model(KINDS[kind].model_class, base_folder or folder, DTYPES[dtype])
-                if base_folder:
-                    lay_over(model, base_folder, folder)
-                model = _move(model, device).eval().requires_grad_(False)
-                if dtype == "int8" and model.device.type == "cpu":  # it is refused elsewhere
-                    round_matrices(model)
-                return model
-            except StoryLabError as error:
-                raise StoryLabError(f"{name} can't be loaded: {error}") from None
+            computed = torch.bfloat16 if dtype == BF16 else torch.float32
+            model = load_model(KINDS[kind].model_class, base_folder or folder, computed)
+            if base_folder:
+                lay_over(model, base_folder, folder)
+            return _move(model, device).eval().requires_grad_(False)
 
-        model = open_model()
         try:
+            model = open_model()
             storyteller = cls(name, title, KINDS[kind](model, shared_tokenizer(folder)), folder)
             storyteller.engine = engine_for(model, engine, dtype)
         except StoryLabError as error:
             raise StoryLabError(f"{name} can't be loaded: {error}") from None
-        storyteller.engine_may_fail = engine == "auto" and dtype == "fp32"
+        storyteller.engine_may_fail = engine == AUTO and dtype in (AUTO, FP32)
         opened = stamp(folder, base_folder)
 
         def open_again() -> PreTrainedModel:
             if stamp(folder, base_folder) != opened:
                 raise StoryLabError(f"{name} has changed on disk since it was opened; start anew to read with it")
             with torch.inference_mode(False):  # whoever asks may be inside it, and others train copies
-                return open_model()
+                model = open_model()
+                if dtype == INT8:  # somebody wants to know what it makes of scores
+                    round_matrices(model)
+                return model
 
         storyteller._reopen = open_again
+        if dtype == INT8:
+            storyteller.kind.put_away(open_again)  # the engine has the model that is not rounded yet
         return storyteller
 
     def tell(

@@ -28,7 +28,7 @@ def texts(storyteller, settings: Settings) -> list[str]:
 @pytest.mark.parametrize("changes", [{}, {"strategy": "greedy"}, {"repetition_penalty": 1.2}])
 def test_the_engine_tells_what_torch_tells(name, changes):
     settings = Settings.from_mapping(changes | {"max_new_tokens": 24})
-    plain, fast = load(name, engine="torch"), load(name, engine="onnx")
+    plain, fast = load(name, engine="torch"), load(name, engine="onnx", dtype="fp32")
     assert plain.engine is None and isinstance(fast.session(OPENINGS[:1]), EngineSession)
     assert texts(fast, settings) == texts(plain, settings)
 
@@ -95,7 +95,7 @@ def test_the_environment_names_what_to_compute_in(monkeypatch):
     monkeypatch.setenv("STORYLAB_DTYPE", "int8")
     assert load("encoder").dtype == "int8" and load("encoder", dtype="fp32").dtype == "float32"
     monkeypatch.setenv("STORYLAB_DTYPE", "int3")
-    with pytest.raises(StoryLabError, match="dtype must be one of fp32, bf16, int8, not 'int3'"):
+    with pytest.raises(StoryLabError, match="dtype must be one of auto, fp32, bf16, int8, not 'int3'"):
         load("encoder")
 
 
@@ -103,4 +103,22 @@ def test_8_bits_need_the_engine():
     with pytest.raises(StoryLabError, match="encoder can't be loaded: int8 is computed by ONNX Runtime only"):
         load("encoder", dtype="int8", engine="torch")
     storyteller = load("encoder", dtype="int8")
-    assert storyteller.dtype == "int8" and load("encoder").dtype == "float32"
+    assert storyteller.dtype == "int8" and load("encoder", dtype="fp32").dtype == "float32"
+
+
+@pytest.mark.parametrize(("capability", "dtype"), [("AVX512", "int8"), ("AVX2", "int8"), ("DEFAULT", "float32")])
+def test_8_bits_tell_by_default_where_the_processor_gains_and_read_with_the_weights_as_stored(
+    monkeypatch, capability, dtype
+):
+    from storylab.storytellers import registry
+
+    monkeypatch.delenv("STORYLAB_DTYPE", raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    storyteller, settings = registry._open("encoder", "cpu", "auto", "auto"), {"max_new_tokens": 16}
+    told = storyteller.tell(OPENINGS[0], settings, seed=1).text
+    assert storyteller.dtype == dtype
+    named = "int8" if dtype == "int8" else "fp32"
+    assert told == load("encoder", dtype=named, engine="onnx").tell(OPENINGS[0], settings, seed=1).text
+    exact = load("encoder", dtype="fp32").model.state_dict()
+    assert all(torch.equal(exact[name], weights) for name, weights in storyteller.model.state_dict().items())
+    assert registry._open("encoder", "cpu", "auto", "torch").dtype == "float32"
