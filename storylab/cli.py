@@ -12,6 +12,7 @@ from storylab.evaluation.cli import add_commands as add_evaluation_commands
 from storylab.exhibits.cli import add_commands as add_exhibit_commands
 from storylab.exhibits.commands import add_commands as add_live_commands
 from storylab.inspection.cli import add_commands as add_inspection_commands
+from storylab.processes import SharedError, are_several, first_speaks, is_silent
 from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings, where
 from storylab.storytellers import Piece, describe, load
 from storylab.storytellers.sources import PROJECT
@@ -24,11 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    options = _parser().parse_args(arguments)
+    with first_speaks():
+        options = _parser().parse_args(arguments)
     try:
+        if are_several() and not getattr(options, "several", False):
+            raise SharedError(
+                "of the commands only evaluate and report run on several processes: start it without a launcher"
+            )
         options.command(options)
     except StoryLabError as error:
-        print(f"storylab: {error}", file=sys.stderr)
+        if not is_silent(error):
+            print(f"storylab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

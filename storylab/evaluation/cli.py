@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from storylab.decoding import check_seed
 from storylab.engines.names import FP32
+from storylab.processes import ALONE, Processes, join
 from storylab.shell import Arguments, add_device, add_json, add_model, print_json, where
 from storylab.stories import Splits, read_stories, refuse_leakage
 from storylab.storytellers import load
@@ -41,12 +42,12 @@ def add_commands(commands: Any) -> None:
     add_evaluation(evaluate)
     evaluate.add_argument("--mauve", metavar="NAME", help="measure MAUVE too, as this storyteller reads the stories")
     evaluate.add_argument("--out", type=Path, metavar="REPORT.json", help="where the report and the stories go")
-    evaluate.set_defaults(command=_evaluate)
+    evaluate.set_defaults(command=_evaluate, several=True)
 
     report = commands.add_parser("report", help="evaluate all storytellers here and publish the results in docs/")
     report.add_argument("--models", metavar="A,B,...", help="default: those of the project, and SmolLM2 where it is")
     add_evaluation(report)
-    report.set_defaults(command=_report, limit=500)
+    report.set_defaults(command=_report, limit=500, several=True)
 
 
 def add_evaluation(parser: argparse.ArgumentParser) -> None:
@@ -91,8 +92,13 @@ def _cloze(options: Arguments) -> None:
 def _evaluate(options: Arguments) -> None:
     from storylab.evaluation.report import check_path, to_markdown
 
-    out = options.out and check_path(options.out)
-    report = evaluate_files("evaluate", options, _load(options), out)
+    processes = join("storylab evaluate")
+    with processes.agreeing():
+        out = options.out and check_path(options.out)
+        storytellers = _load(options, processes)
+    report = evaluate_files("evaluate", options, storytellers, out, processes)
+    if report is None:
+        return
     if out:
         print(f"{out} has the report")
     else:
@@ -104,11 +110,15 @@ def _report(options: Arguments) -> None:
     from storylab.storytellers.catalog import find
     from storylab.storytellers.sources import PROJECT
 
-    options.models = options.models or ",".join(default_storytellers())
-    for name in _names(options):
-        find(name)  # what nobody else has is not published
-    storytellers = _load(options)
-    report = evaluate_files("report", options, storytellers, PROJECT / "runs" / "results.json")
+    processes = join("storylab report")
+    with processes.agreeing():
+        options.models = options.models or ",".join(default_storytellers())
+        for name in _names(options):
+            find(name)  # what nobody else has is not published
+        storytellers = _load(options, processes)
+    report = evaluate_files("report", options, storytellers, PROJECT / "runs" / "results.json", processes)
+    if report is None:
+        return
     report["samples"] = samples(storytellers)
     for path in publish(report):
         print(path.relative_to(PROJECT))
@@ -118,16 +128,24 @@ def _names(options: Arguments) -> list[str]:
     return [name.strip() for name in options.models.split(",")]
 
 
-def _load(options: Arguments) -> list["Storyteller"]:
-    """The storytellers of a command line, once its files are found to be there."""
+def _load(options: Arguments, processes: Processes) -> list["Storyteller"]:
+    """The storytellers of a command line, once its files are found to be there; each process has its own."""
     read_stories(options.data, split="test", limit=1, on_bad_row=lambda error: None)
-    return [load(name, **where(options)) for name in _names(options)]
+    computes = where(options) | {"device": processes.device(options.device)}
+    return [load(name, **computes) for name in _names(options)]
 
 
 def evaluate_files(
-    command: str, options: Arguments, storytellers: Sequence["Storyteller"], out: Path | None
-) -> dict[str, Any]:
+    command: str,
+    options: Arguments,
+    storytellers: Sequence["Storyteller"],
+    out: Path | None,
+    processes: Processes = ALONE,
+) -> dict[str, Any] | None:
     """Evaluate storytellers on the files that a command line names; with `out`, the report is written there.
+
+    Returns:
+        The report; None in every process but the main one, which alone writes.
 
     Raises:
         StoryLabError: A file can't be read or written, a story is in both files, or none is left.
@@ -135,25 +153,30 @@ def evaluate_files(
     from storylab.evaluation.report import stories_folder, write_report
     from storylab.evaluation.run import evaluate, part_file, read_for
 
-    seed = check_seed(options.seed)
-    mauve = getattr(options, "mauve", None)
-    reader = load(mauve, **where(options)) if mauve else None
-    training = read_stories(options.training) if options.training else []
-    stories, bad_rows = read_for(storytellers, options.data, options.limit)
-    refuse_leakage(Splits(train=training, test=stories))
-    if bad_rows:
+    with processes.agreeing():
+        seed = check_seed(options.seed)
+        mauve = getattr(options, "mauve", None)
+        reader = load(mauve, **where(options)) if mauve and processes.main else None
+        training = read_stories(options.training) if options.training else []
+        stories, bad_rows = read_for(storytellers, options.data, options.limit)
+        refuse_leakage(Splits(train=training, test=stories))
+    if bad_rows and processes.main:
         print(f"left out: {len(bad_rows)}, the first because {bad_rows[0]}", file=sys.stderr)
     folder = stories_folder(out) if out else None
     with _Bars() as bars:
-        report, columns = evaluate(
+        evaluated = evaluate(
             storytellers,
             stories,
             seed=seed,
             training=training,
             folder=folder,
             mauve_reader=reader,
-            on_step=bars.show,
+            on_step=bars.show if processes.main else lambda step: None,
+            processes=processes,
         )
+    if evaluated is None:
+        return None
+    report, columns = evaluated
     report["bad_rows"] = bad_rows
     report["command"] = _command(command, options, [storyteller.name for storyteller in storytellers])
     if out:

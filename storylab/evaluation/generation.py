@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -12,9 +13,10 @@ from storylab.decoding import Settings
 from storylab.errors import StoryLabError
 from storylab.evaluation.told import Told
 from storylab.files import write_text
+from storylab.processes import ALONE, Processes
 from storylab.stories import Story
 from storylab.storytellers.telling import Telling
-from storylab.storytellers.together import tell_together
+from storylab.storytellers.together import companies, tell_together
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
@@ -41,6 +43,7 @@ def tell_stories(
     kept: "Kept | None" = None,
     on_told: Callable[[int], None] = lambda done: None,
     batch_size: int = BATCH_SIZE,
+    processes: Processes = ALONE,
 ) -> list[Told]:
     """A story for the opening of each story.
 
@@ -49,28 +52,52 @@ def tell_stories(
         stories: Whose openings; the rest of them only makes their seeds.
         settings: How to decode.
         seed: Of the evaluation; each story's own comes from it (`seed_of`).
-        kept: Where stories are kept as they are told; those that it has are not told again.
+        kept: Where stories are kept as they are told; those that it has are not told again. Of several processes the
+            main one has it.
         on_told: Told after each story how many there are.
         batch_size: Openings that are told together at most.
+        processes: Who tells; every one returns all stories.
 
     Raises:
         StoryLabError: An opening can't be told on.
     """
     seeds = [seed_of(story, seed) for story in stories]
-    told = kept.read(stories, seeds) if kept else {}
+    told = processes.gather(kept.read(stories, seeds) if kept else {})[0]
     left = [number for number in range(len(stories)) if number not in told]
     if told:
         on_told(len(told))
-    since = time.perf_counter()
-    openings = [stories[number].opening for number in left]
-    for place, telling in tell_together(storyteller, openings, settings, [seeds[n] for n in left], batch_size):
-        now = time.perf_counter()
-        number, since, seconds = left[place], now, now - since
-        told[number] = _told(stories[number].opening, telling, seconds)
+    # An engine's sums are the same in a batch of any size, so every process can have some; torch's batches stay whole.
+    share = math.ceil(len(left) / processes.number) if storyteller.started_engine() else batch_size
+    groups = _groups(storyteller, stories, settings, seeds, left, max(1, min(batch_size, share)))
+
+    def tell(numbers: Sequence[int]) -> Iterator[tuple[int, Told]]:
+        openings, own_seeds = [stories[number].opening for number in numbers], [seeds[number] for number in numbers]
+        since = time.perf_counter()
+        for place, telling in tell_together(storyteller, openings, settings, own_seeds, batch_size):
+            now = time.perf_counter()
+            since, seconds = now, (now - since) / processes.number  # others told as many meanwhile
+            yield numbers[place], _told(openings[place], telling, seconds)
+
+    for number, story in processes.each(groups, tell):
+        told[number] = story
         if kept:
-            kept.add(told[number])
+            kept.add(story)
         on_told(len(told))
     return [told[number] for number in range(len(stories))]
+
+
+def _groups(
+    storyteller: "Storyteller",
+    stories: Sequence[Story],
+    settings: Settings,
+    seeds: Sequence[int],
+    left: Sequence[int],
+    size: int,
+) -> list[list[int]]:
+    """The numbers of the stories that are left, in groups that are told together."""
+    openings = [stories[number].opening for number in left]
+    groups = companies(storyteller, openings, settings, [seeds[number] for number in left], size)
+    return [[left[place] for place in group] for group in groups]
 
 
 def _told(opening: str, telling: Telling, seconds: float) -> Told:

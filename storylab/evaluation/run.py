@@ -21,6 +21,7 @@ from storylab.evaluation.report import file_name, json_ready
 from storylab.evaluation.score import story_losses
 from storylab.evaluation.significance import compare, holm
 from storylab.evaluation.told import Column, Told
+from storylab.processes import ALONE, Processes, SharedError
 from storylab.stories import Story, fingerprint, read_stories
 from storylab.training.base import checkpoint_hashes
 
@@ -57,7 +58,8 @@ def evaluate(
     folder: Path | None = None,
     mauve_reader: "Storyteller | None" = None,
     on_step: Callable[[Step], None] = lambda step: None,
-) -> tuple[dict[str, Any], list[Column]]:
+    processes: Processes = ALONE,
+) -> tuple[dict[str, Any], list[Column]] | None:
     """Let storytellers tell on from the openings of stories, and measure what they tell.
 
     Args:
@@ -70,10 +72,11 @@ def evaluate(
         folder: Where stories are kept as they are told, so that an evaluation that was broken off goes on there.
         mauve_reader: Who reads all stories for MAUVE; None leaves it out.
         on_step: Told what is being done.
+        processes: Who tells and reads; the main one keeps the stories and measures them.
 
     Returns:
         The report as JSON-ready data (`storylab.evaluation.report` says what it holds), and the columns of stories
-        that it is made of, storytellers first.
+        that it is made of, storytellers first. None in every process but the main one.
 
     Raises:
         StoryLabError: There are no storytellers or stories, two share a name, a story can't be told on, or MAUVE
@@ -85,10 +88,16 @@ def evaluate(
     settings = settings or Settings()
     mauve = Mauve(mauve_reader) if mauve_reader else None
     weights = {teller.name: _weights(teller) for teller in storytellers}  # before they can change on disk
-    columns = [_column(teller, stories, settings, seed, folder, on_step) for teller in storytellers]
+    _check_alike(processes, fingerprint(stories), weights, [teller.dtype for teller in storytellers])
+    columns = [_column(teller, stories, settings, seed, folder, on_step, processes) for teller in storytellers]
     everyone = [*columns, human(stories), copied_openings(stories)]
     if training:
         everyone.append(random_sentences(stories, training, seed))
+    told = {column.name: column.told[:CROSS_READ] for column in everyone if column.kind != "baseline"}
+    note = lambda done, total: on_step(Step("reading each other", done, total))  # noqa: E731
+    read = cross_reading(storytellers, told, note, processes)
+    if not processes.main:
+        return None
     metrics = standard_metrics(training=[story.text for story in training] if training else None)
     measured: dict[str, dict[str, Any]] = {column.name: {} for column in everyone}
     comparisons = []
@@ -104,8 +113,6 @@ def evaluate(
             measured[column.name][mauve.key] = _mauve(mauve, column)
     for column in columns:
         measured[column.name]["stories_per_second"] = {"value": _speed(column.told)}
-    told = {column.name: column.told[:CROSS_READ] for column in everyone if column.kind != "baseline"}
-    read = cross_reading(storytellers, told, lambda done, total: on_step(Step("reading each other", done, total)))
     report = {
         "version": storylab.__version__,
         "stories": {"number": len(stories), "sha256": fingerprint(stories)},
@@ -121,6 +128,11 @@ def evaluate(
         "cross_reading": read,
     }
     return json_ready(report), everyone
+
+
+def _check_alike(processes: Processes, *known: Any) -> None:
+    if any(other != known for other in processes.gather(known)):
+        raise SharedError("the processes have other stories, weights or settings: give every machine the same files")
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -191,11 +203,13 @@ def _column(
     seed: int,
     folder: Path | None,
     on_step: Callable[[Step], None],
+    processes: Processes,
 ) -> Column:
     kept = None
-    if folder:
+    with processes.agreeing():  # on what only one of them finds out
         conditions = {"weights": _weights(storyteller), "settings": settings.to_dict()} | _environment(storyteller)
-        kept = Kept(part_file(folder, storyteller.name), conditions)
+        if folder and processes.main:
+            kept = Kept(part_file(folder, storyteller.name), conditions)
     tells, reads = f"{storyteller.name} tells", f"{storyteller.name} reads people's stories"
     told = tell_stories(
         storyteller,
@@ -204,8 +218,9 @@ def _column(
         seed,
         kept=kept,
         on_told=lambda done: on_step(Step(tells, done, len(stories))),
+        processes=processes,
     )
-    nll, _ = story_losses(storyteller, stories, lambda examples: on_step(Step(reads, 0, 0)))
+    nll, _ = story_losses(storyteller, stories, lambda examples: on_step(Step(reads, 0, 0)), processes=processes)
     return Column(
         storyteller.name,
         storyteller.title,

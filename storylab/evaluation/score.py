@@ -1,6 +1,6 @@
 """Perplexity per word of sentences 2 to 5, given sentence 1: comparable across tokenizers and kinds of model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from storylab.errors import StoryLabError
 from storylab.evaluation import intervals
 from storylab.evaluation.intervals import RESAMPLES
 from storylab.framing import IGNORED, Framing, batches, encode_stories
+from storylab.processes import ALONE, Processes
 from storylab.stories import Story
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def story_losses(
     stories: Sequence[Story],
     on_progress: Callable[[int], None] = lambda done: None,
     at_once: int = TOKENS_A_BATCH,
+    processes: Processes = ALONE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each story's negative log-likelihood in nats, and its label tokens.
 
@@ -59,12 +61,13 @@ def story_losses(
         stories: At least one.
         on_progress: Told after every batch how many examples of the framing it held.
         at_once: Tokens, padding included, that one batch reads at most.
+        processes: Who reads the batches. They are those of one process, so that the sums are its sums to the last bit.
 
     Returns:
         Two arrays (stories,).
     """
     framing = storyteller.kind.scoring(encode_stories(stories, storyteller.tokenizer))
-    return label_losses(storyteller, framing, len(stories), on_progress, at_once)
+    return label_losses(storyteller, framing, len(stories), on_progress, at_once, processes)
 
 
 @torch.inference_mode()
@@ -86,18 +89,25 @@ def label_losses(
     stories: int,
     on_progress: Callable[[int], None] = lambda done: None,
     at_once: int = TOKENS_A_BATCH,
+    processes: Processes = ALONE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What `story_losses` returns, of stories in a framing whose examples begin with the story's number."""
-    nll, tokens = np.zeros(stories), np.zeros(stories, dtype=np.int64)
-    longest = int(framing.lengths(framing.examples(0)).max()) + 1
-    for some in batches(framing, 0, size=max(1, at_once // longest), seed=0):
-        labels, logits = predictions(storyteller, framing, some)
+
+    def read(examples: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        labels, logits = predictions(storyteller, framing, examples)
         losses = F.cross_entropy(
             logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
         ).view_as(labels)
-        np.add.at(nll, some[:, 0], losses.double().sum(dim=1).cpu().numpy())
-        np.add.at(tokens, some[:, 0], (labels != IGNORED).sum(dim=1).cpu().numpy())
-        on_progress(len(some))
+        counts = (labels != IGNORED).sum(dim=1)
+        yield examples[:, 0], losses.double().sum(dim=1).cpu().numpy(), counts.cpu().numpy()
+
+    nll, tokens = np.zeros(stories), np.zeros(stories, dtype=np.int64)
+    longest = int(framing.lengths(framing.examples(0)).max()) + 1
+    parts = batches(framing, 0, size=max(1, at_once // longest), seed=0)
+    for numbers, losses, counts in processes.each(parts, read):
+        np.add.at(nll, numbers, losses)
+        np.add.at(tokens, numbers, counts)
+        on_progress(len(numbers))
     return nll, tokens
 
 

@@ -49,16 +49,27 @@ def tell_together(
     if len(openings) != len(seeds):
         raise StoryLabError(f"{len(openings)} openings need as many seeds, not {len(seeds)}")
     begin = lambda number: storyteller.begin(openings[number], settings, seeds[number])  # noqa: E731
-    prompts = [begin(number).prompt for number in range(len(openings))]
+    groups = companies(storyteller, openings, settings, seeds, batch_size)
     if settings.strategy == "beam":
         for number, (opening, seed) in enumerate(zip(openings, seeds, strict=True)):
             yield number, storyteller.tell(opening, settings, seed)
         return
-    for group in _groups(storyteller, prompts, batch_size):
+    for group in groups:
         left = {number: begin(number) for number in group}
         for steps in _tell(storyteller, dict(left), threading.Event()):
             yield from ((number, left.pop(number).telling()) for number, _, piece in steps if piece is None)
         yield from ((number, telling.telling()) for number, telling in left.items())
+
+
+def companies(
+    storyteller: Storyteller, openings: Sequence[str], settings: Settings, seeds: Sequence[int], batch_size: int
+) -> list[list[int]]:
+    """The numbers of the openings that `tell_together` tells together; each group may be told by itself.
+
+    The arguments and errors are those of `tell_together`.
+    """
+    begun = (storyteller.begin(opening, settings, seed) for opening, seed in zip(openings, seeds, strict=True))
+    return list(_groups(storyteller, [telling.prompt for telling in begun], batch_size))
 
 
 def tell_side_by_side(

@@ -1,14 +1,18 @@
 """The command line of training: `python -m train NAME`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storylab import __version__
 from storylab.errors import StoryLabError
+from storylab.processes import are_several, first_speaks, is_first, is_silent, join
+
+if TYPE_CHECKING:
+    from storylab.training.recipe import Recipe
 
 
 def main(arguments: Sequence[str] | None, recipes: Path, find_base: Callable[[str], Path] = Path) -> int:
@@ -20,14 +24,17 @@ def main(arguments: Sequence[str] | None, recipes: Path, find_base: Callable[[st
         find_base: The folder of a pre-trained model by the name that a recipe gives it.
     """
     names = sorted(path.stem for path in recipes.glob("*.toml"))
-    options = _parser(names).parse_args(arguments)
+    with first_speaks():
+        options = _parser(names).parse_args(arguments)
     try:
         _train(options, recipes, find_base)
     except StoryLabError as error:
-        print(f"train: {error}", file=sys.stderr)
+        if not is_silent(error):
+            print(f"train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\ntrain: interrupted; python -m train {options.name} --resume goes on", file=sys.stderr)
+        if is_first():
+            print(f"\ntrain: interrupted; python -m train {options.name} --resume goes on", file=sys.stderr)
         return 130
     return 0
 
@@ -49,35 +56,16 @@ def _parser(names: list[str]) -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace, recipes: Path, find_base: Callable[[str], Path]) -> None:
-    path = Path(options.name) if options.name.endswith(".toml") else recipes / f"{options.name}.toml"
-    if not _is_file(path):
-        shown = options.name if len(options.name) <= 60 else options.name[:57] + "..."
-        raise StoryLabError(f"there is no recipe {shown!r}; there are {', '.join(_names(recipes))}")
-    if "MASTER_PORT" in os.environ and "WORLD_SIZE" not in os.environ:
-        # accelerate 1.15 starts one process where several are asked for on a processor without MPI.
-        raise StoryLabError(
-            "accelerate launch --cpu starts a single process; for several say "
-            "accelerate launch --multi_gpu --num_processes N -m train NAME --device cpu"
-        )
+    processes = join("train NAME", options.device)
     project = recipes.parent
-    if path.stem == "vocabulary":
-        from storylab.training.vocabulary import make_vocabulary, read_vocabulary_recipe
-
-        recipe = read_vocabulary_recipe(path, options.set)
-        print(make_vocabulary(recipe, options.stories, options.texts, recipes / "vocabulary"))
-        return
-    if path.stem == "prepare":
-        from storylab.training.prepare import prepare, read_prepare_recipe
-
-        recipe = read_prepare_recipe(path, options.set)
-        print(prepare(recipe, options.texts, project / "runs" / "prose"))
-        return
-    from storylab.training.recipe import read_recipe
-
-    recipe = read_recipe(path, options.set)
-    given = {part: getattr(options, part) for part in ("stories", "validation", "test", "init_from")}
-    given["precision"] = options.dtype
-    recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
+    with processes.agreeing():
+        path = _find(options.name, recipes)
+        if path.stem in MAKERS:
+            if are_several():
+                raise StoryLabError(f"recipe {path.stem} runs on one process: start it without a launcher")
+            print(MAKERS[path.stem](path, options, recipes))
+            return
+        recipe = _recipe(path, options)
     from storylab.training.run import run  # imports torch, transformers and accelerate
 
     folder = run(
@@ -87,9 +75,44 @@ def _train(options: argparse.Namespace, recipes: Path, find_base: Callable[[str]
         resume=options.resume,
         device=options.device,
         find_base=find_base,
+        processes=processes,
     )
-    if os.environ.get("RANK", "0") == "0":  # the first of several processes
+    if processes.main:
         print(f"checkpoint: {folder}")
+
+
+def _find(name: str, recipes: Path) -> Path:
+    path = Path(name) if name.endswith(".toml") else recipes / f"{name}.toml"
+    if not _is_file(path):
+        shown = name if len(name) <= 60 else name[:57] + "..."
+        raise StoryLabError(f"there is no recipe {shown!r}; there are {', '.join(_names(recipes))}")
+    return path
+
+
+def _recipe(path: Path, options: argparse.Namespace) -> "Recipe":
+    from storylab.training.recipe import read_recipe
+
+    recipe = read_recipe(path, options.set)
+    given = {part: getattr(options, part) for part in ("stories", "validation", "test", "init_from")}
+    given["precision"] = options.dtype
+    return replace(recipe, **{key: value for key, value in given.items() if value is not None})
+
+
+def _make_vocabulary(path: Path, options: argparse.Namespace, recipes: Path) -> str:
+    from storylab.training.vocabulary import make_vocabulary, read_vocabulary_recipe
+
+    recipe = read_vocabulary_recipe(path, options.set)
+    return make_vocabulary(recipe, options.stories, options.texts, recipes / "vocabulary")
+
+
+def _prepare(path: Path, options: argparse.Namespace, recipes: Path) -> str:
+    from storylab.training.prepare import prepare, read_prepare_recipe
+
+    return prepare(read_prepare_recipe(path, options.set), options.texts, recipes.parent / "runs" / "prose")
+
+
+MAKERS = {"vocabulary": _make_vocabulary, "prepare": _prepare}
+"""Recipes of what trainings lean on, by name: each makes it and says what it made."""
 
 
 def _is_file(path: Path) -> bool:

@@ -17,6 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 from storylab.errors import StoryLabError
 from storylab.framing import WINDOW
 from storylab.models.loading import positions_of
+from storylab.processes import ALONE, Processes, SharedError
 from storylab.tokenizers import load_tokenizer, train_vocabulary, vocabulary_hash
 from storylab.training.base import start_hash, weights_hash
 from storylab.training.build import build_model, check_shape, finish
@@ -91,6 +92,7 @@ def run(
     should_stop: Callable[[], bool] = lambda: False,
     quiet: bool = False,
     find_base: Callable[[str], Path] = Path,
+    processes: Processes = ALONE,
 ) -> Path:
     """Train a recipe and write its checkpoint.
 
@@ -101,9 +103,11 @@ def run(
         resume: Go on from the state in `runs`, instead of anew.
         device: "auto" takes a GPU where there is one; "cpu" does not.
         callbacks: Called with every record, beside the log's and the progress bar's.
-        should_stop: Asked after each step; True ends training early, and the checkpoint is written.
+        should_stop: Asked after each step; True, also of one process of several, ends training early, and the
+            checkpoint is written.
         quiet: No progress bar.
         find_base: The folder of a base by the name that the recipe gives it.
+        processes: Who trains; all read the same files, the main one writes.
 
     Returns:
         The checkpoint's folder.
@@ -113,26 +117,31 @@ def run(
             no number any more.
     """
     disable_progress_bar()  # transformers' own, for loading and saving
-    check_shape(recipe)
-    base_folder = find_base(recipe.base) if recipe.base else None
-    if base_folder and base_folder.resolve() == (checkpoints / recipe.name).resolve():
-        raise StoryLabError(f"recipe {recipe.name} would write over its own base: give it another name")
-    corpus = open_corpus(recipe)
-    tokenizer = open_tokenizer(recipe, corpus, base_folder)
-    model = build_model(recipe, tokenizer, base_folder)
-    framing, validation = corpus.framings(tokenizer, positions_of(model))
+    with processes.agreeing():
+        check_shape(recipe)
+        base_folder = find_base(recipe.base) if recipe.base else None
+        if base_folder and base_folder.resolve() == (checkpoints / recipe.name).resolve():
+            raise StoryLabError(f"recipe {recipe.name} would write over its own base: give it another name")
+        corpus = open_corpus(recipe)
+        tokenizer = open_tokenizer(recipe, corpus, base_folder)
+        model = build_model(recipe, tokenizer, base_folder)
+        framing, validation = corpus.framings(tokenizer, positions_of(model))
+        mark = _mark(recipe, corpus, base_folder)
+    if any(other != mark for other in processes.gather(mark)):
+        raise SharedError("the processes have another corpus, base or recipe: give every machine the same files")
 
     accelerator = prepare_accelerator(recipe, device)
     optimizers = make_optimizers(model, recipe)
     model = accelerator.prepare(model)
     bare = accelerator.unwrap_model(model)
     main, folder = accelerator.is_main_process, runs / recipe.name
-    progress, mark = Progress(), _mark(recipe, corpus, base_folder)
+    progress = Progress()
     keeper = Keeper(bare, optimizers, progress, folder / "state.pt", mark, main)
-    if resume:
-        progress = keeper.resume()
-    else:
-        keeper({"save": True})  # so that there is something to resume from the first step on, and nothing older
+    with processes.agreeing():
+        if resume:
+            progress = keeper.resume()
+        else:
+            keeper({"save": True})  # so that there is something to resume from the first step on, and nothing older
 
     ratio = corpus.labels_per_word(tokenizer)
 

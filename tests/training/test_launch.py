@@ -1,14 +1,20 @@
 """Several processes, started by `accelerate launch`, learn what one process learns."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import pytest
+from two_processes import both
 
+from storylab.processes import ALONE
 from storylab.training.cli import main
+from storylab.training.run import run
 
 CHANGES = {
     "epochs": 0.75,
@@ -72,3 +78,50 @@ def test_two_processes_learn_what_one_learns(project, root, monkeypatch):
     assert figures(apart, "learning_rate") == figures(alone, "learning_rate")
     assert figures(apart, "tokens") == figures(alone, "tokens")
     assert figures(alone, "loss")[-1] < figures(alone, "loss")[0]
+
+
+def _stop_then_resume(recipe, processes, folder):
+    """Train until the last process wants to stop, then on to the end; where it stopped, and the log."""
+    places = {"checkpoints": folder / "checkpoints", "runs": folder / "runs", "device": "cpu", "quiet": True}
+    asked = []
+
+    def should_stop() -> bool:
+        asked.append(processes.index)
+        return processes.index == processes.number - 1 and len(asked) == 4
+
+    run(recipe, should_stop=should_stop, processes=processes, **places)
+    run(recipe, resume=True, processes=processes, **places)
+    return len(asked)
+
+
+def logged(folder) -> list[dict]:
+    text = (folder / "checkpoints" / "small-seq2seq" / "log.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_one_process_that_stops_stops_all_and_all_resume(make_recipe, tmp_path):
+    recipe = make_recipe("seq2seq", epochs=5, batch_size=3, log_every=1, evaluate_every=5, save_every=2)
+    recipe.model["dropout"] = 0.0
+    (tmp_path / "apart").mkdir()
+    assert both(partial(_stop_then_resume, recipe), tmp_path / "apart") == [4, 4]
+    _stop_then_resume(recipe, ALONE, tmp_path / "alone")
+    apart, alone = logged(tmp_path / "apart"), logged(tmp_path / "alone")
+    assert [line["step"] for line in apart] == [line["step"] for line in alone]
+    assert len(figures(alone, "loss")) == 15 and len(figures(alone, "validation_loss")) > 3
+    for key in ("loss", "validation_loss"):
+        assert figures(apart, key) == pytest.approx(figures(alone, key), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("nothing", "there is no recipe 'nothing'"), ("vocabulary", "runs on one process")]
+)
+def test_what_all_refuse_is_said_once(root, tmp_path, name, why):
+    (status, said), (other_status, nothing) = both(partial(_train, root, name), tmp_path)
+    assert (status, other_status, nothing) == (2, 2, "")
+    assert why in said and said.count("\n") == 1
+
+
+def _train(root, name, processes, folder):
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        return main([name, "--device", "cpu"], root / "train"), said.getvalue()
