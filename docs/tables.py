@@ -1,4 +1,4 @@
-"""Writes what comes from the program into the READMEs and docs/api.md: ``python -m docs.tables``."""
+"""Writes what comes from the program into the READMEs, docs/api.md and docs/scale.md: ``python -m docs.tables``."""
 
 from pathlib import Path
 
@@ -26,13 +26,15 @@ def storytellers() -> str:
 
 
 def main() -> None:
-    """Writes the tables of both READMEs and the reference of the endpoints in place."""
-    from docs import endpoints  # imports gradio
+    """Writes the tables of both READMEs, the reference of the endpoints and the sizes of docs/scale.md in place."""
+    from docs import endpoints, sizing  # the first imports gradio
 
     _fill(README, "storytellers", storytellers())
     for name in IN_BOTH:
         _fill(CHINESE, name, generated(README.read_text(encoding="utf-8"), name))
     _fill(endpoints.PAGE, "endpoints", endpoints.endpoints())
+    for name, part in sizing.tables().items():
+        _fill(sizing.PAGE, name, part)
 
 
 def generated(text: str, name: str) -> str:

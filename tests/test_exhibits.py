@@ -334,6 +334,14 @@ def test_an_exhibit_that_is_none_is_refused():
         next(watch("nothing", threading.Event()))
 
 
+@pytest.mark.parametrize("name", EXHIBITS)
+def test_an_exhibit_computes_where_it_is_asked_to_or_refuses_at_once(capsys, name):
+    need("encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned")
+    ended = command(capsys, name, "--device", "nowhere", "--json")
+    assert ended.returncode == 2 and ended.out == ""
+    assert ended.err.count("\n") == 1 and ("nowhere" in ended.err or "on the processor" in ended.err)
+
+
 def test_the_tour_has_five_exhibits():
     assert len(TOUR) == len(set(TOUR)) == 5 and set(TOUR) <= EXHIBITS.keys()
 

@@ -3,17 +3,20 @@
 import argparse
 import sys
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 from storylab.errors import StoryLabError
 from storylab.exhibits.exhibits import EXHIBITS, begin, watch
 from storylab.exhibits.parts import Doing, Exhibit, Shown
-from storylab.shell import Arguments, add_json, print_json
+from storylab.shell import Arguments, add_device, add_json, print_json, where
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """Add it to the command line."""
     exhibit = commands.add_parser("exhibit", help="repeat one of the course report's findings")
     exhibit.add_argument("name", nargs="?", metavar="NAME", help=f"one of {', '.join(EXHIBITS)}; none lists them")
+    add_device(exhibit)
     add_json(exhibit)
     exhibit.set_defaults(command=_exhibit)
 
@@ -26,7 +29,7 @@ def _exhibit(options: Arguments) -> None:
     exhibit = begin(options.name)
     if not options.json:
         print(f"{exhibit.title}\n{exhibit.finding}", flush=True)
-    _run(exhibit, quiet=options.json)
+    _run(exhibit, where(options), quiet=options.json)
     if options.json:
         return print_json(exhibit.to_dict())
     _print_figures(exhibit)
@@ -40,10 +43,10 @@ def _list(as_json: bool) -> None:
         print(f"{name:<14}{one.title}")
 
 
-def _run(exhibit: Exhibit, quiet: bool) -> None:
+def _run(exhibit: Exhibit, computes: Mapping[str, Any], quiet: bool) -> None:
     """Collect an exhibit's parts; unless quiet, tellings are printed as they come, and work under way on stderr."""
     waiting = not quiet and sys.stderr.isatty()
-    for part in watch(exhibit.name, threading.Event()):
+    for part in watch(exhibit.name, threading.Event(), computes):
         exhibit.add(part)
         if waiting and isinstance(part, Doing) and part.key == "training":
             print(f"\r{part.side}: step {part.done} of {part.total}", end="", file=sys.stderr, flush=True)

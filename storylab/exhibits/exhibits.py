@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from storylab.errors import StoryLabError
 from storylab.exhibits.parts import Exhibit, Part
@@ -22,13 +23,13 @@ class Experiment:
     place: str
     """`module:function`, in this package; torch and the training loop are imported when it runs."""
 
-    def parts(self, stop: threading.Event) -> Iterator[Part]:
-        """Run it."""
+    def parts(self, stop: threading.Event, computes: Mapping[str, Any]) -> Iterator[Part]:
+        """Run it; `computes` says where and in what the storytellers at hand compute, as `load` takes it."""
         module, name = self.place.split(":")
-        function: Callable[[threading.Event], Iterator[Part]]
+        function: Callable[[threading.Event, Mapping[str, Any]], Iterator[Part]]
         with LOADING:  # another thread may be importing transformers
             function = getattr(import_module(f"storylab.exhibits.{module}"), name)
-        return function(stop)
+        return function(stop, computes)
 
 
 EXHIBITS: dict[str, Experiment] = {
@@ -92,19 +93,21 @@ TOUR = ("unigram", "padding", "repetition", "misaligned", "packing")
 """Those of the guided tour, in the report's order."""
 
 
-def watch(name: str, stop: threading.Event) -> Iterator[Part]:
+def watch(name: str, stop: threading.Event, computes: Mapping[str, Any] | None = None) -> Iterator[Part]:
     """Run an exhibit and look on: its parts as they come.
 
     Args:
         name: One of `EXHIBITS`.
         stop: Ends it when set, at the next step or token.
+        computes: Where and in what the storytellers at hand compute, as `load` takes it; what is trained here is
+            small, and trained and told on the processor.
 
     Raises:
-        StoryLabError: There is no such exhibit, or no storyteller that it needs is ready.
+        StoryLabError: There is no such exhibit, no storyteller that it needs is ready, or the device isn't there.
     """
     if name not in EXHIBITS:
         raise StoryLabError(f"there is no exhibit {name[:60]!r}; there are {', '.join(EXHIBITS)}")
-    for part in EXHIBITS[name].parts(stop):
+    for part in EXHIBITS[name].parts(stop, computes or {}):
         yield part
         if stop.is_set():
             return

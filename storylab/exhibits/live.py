@@ -44,6 +44,18 @@ def nearest(names: Sequence[str]) -> str:
     raise StoryLabError(f"this exhibit needs one of {', '.join(names)}, and none is ready")
 
 
+def refuse_elsewhere(computes: Mapping[str, Any]) -> None:
+    """Refuse to compute otherwise than an exhibit does that asks no storyteller at hand.
+
+    Raises:
+        StoryLabError: Another device than the processor is asked for, a dtype, or an engine.
+    """
+    if computes.get("device", "cpu") != "cpu" or computes.get("dtype") or computes.get("engine"):
+        raise StoryLabError(
+            "this exhibit trains what tells in it, on the processor: leave out device, dtype and engine"
+        )
+
+
 def new_model(recipe: Recipe, tokenizer, base_folder: Path | None = None) -> PreTrainedModel:
     """The model that a recipe trains, made while no other thread loads one: that would change how weights begin."""
     with LOADING:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from storylab.exhibits.live import learn, nearest, new_model, tell
+from storylab.exhibits.live import learn, nearest, new_model, refuse_elsewhere, tell
 from storylab.exhibits.openings import PARK
 from storylab.exhibits.parts import Part
 from storylab.inspection.corpus import small_corpus
@@ -36,8 +37,9 @@ SHORT = (
 GREEDY = {"strategy": "greedy"}
 
 
-def misaligned(stop: threading.Event) -> Iterator[Part]:
+def misaligned(stop: threading.Event, computes: Mapping[str, Any]) -> Iterator[Part]:
     """The same base fine-tuned on the same stories by the two recipes of the report's first method."""
+    refuse_elsewhere(computes)
     base = load(nearest(["gpt2-mini"]))
     stories = small_corpus().stories[:STORIES]
     for side, name in (("failure", "gpt2-mini-prompt-misaligned"), ("repair", "gpt2-mini-prompt")):

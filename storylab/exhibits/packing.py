@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -51,10 +52,10 @@ def join(lengths: Sequence[int], capacity: int) -> tuple[list[list[int]], list[i
     return [pack for pack in packs if pack], dropped
 
 
-def packing(stop: threading.Event) -> Iterator[Part]:
+def packing(stop: threading.Event, computes: Mapping[str, Any]) -> Iterator[Part]:
     """What packs lose and mix up, measured with the fine-tuned storyteller; and how it tells, by beams and sampled."""
     name = nearest(["gpt2-mini-finetuned", "gpt2-finetuned", "smollm2-finetuned"])
-    storyteller = load(name)
+    storyteller = load(name, **computes)
     beams = {"strategy": "beam", "num_beams": 5}
     yield from tell("failure", "beam", f"{name}, beam search", storyteller, PARK, beams, 0, stop)
     for seed in (1, 2, 3):

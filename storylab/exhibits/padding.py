@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -78,8 +79,10 @@ class OpeningAlone(Seq2SeqKind):
         return {"input_ids": self._tensor(encode(self.tokenizer, opening))}
 
 
-def padding(stop: threading.Event) -> Iterator[Part]:
+def padding(stop: threading.Event, computes: Mapping[str, Any]) -> Iterator[Part]:
     """Two small encoder-decoders learn the same stories, say how often they are right on others, and tell."""
+    name = nearest(["seq2seq"])
+    bundled = load(name, **computes)  # what can't be had is said before the training
     tokenizer = load_tokenizer(PROJECT / "train" / "vocabulary")
     stories = small_corpus().stories
     ways = (
@@ -104,9 +107,8 @@ def padding(stop: threading.Event) -> Iterator[Part]:
         )
         for temperature in (0.1, 1.0):
             yield from tell_aloud(side, f"trained here, temperature {temperature}", learner, temperature, stop)
-    name = nearest(["seq2seq"])
     label = f"{name}, other data, size and steps, temperature 0.1"
-    yield from tell("repair", "bundled", label, load(name), WEIGHT, {"temperature": 0.1, "top_p": 1.0}, 1, stop)
+    yield from tell("repair", "bundled", label, bundled, WEIGHT, {"temperature": 0.1, "top_p": 1.0}, 1, stop)
 
 
 def tell_aloud(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,8 +66,9 @@ def unigram_entropy(stories: list[EncodedStory], end: int) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def unigram(stop: threading.Event) -> Iterator[Part]:
+def unigram(stop: threading.Event, computes: Mapping[str, Any]) -> Iterator[Part]:
     """Two small encoders learn the same stories at two rates; then the committed one reads a padded prefix."""
+    encoder = load(nearest(["encoder"]), **computes)  # what can't be had is said before the training
     tokenizer = load_tokenizer(PROJECT / "train" / "vocabulary")
     corpus = small_corpus().stories[:STORIES]
     stories = encode_stories(corpus, tokenizer)
@@ -80,18 +82,19 @@ def unigram(stop: threading.Event) -> Iterator[Part]:
         yield guess(side, "learnt_next", "expected next after the training", learner, corpus[0].opening)
         yield accuracy(side, "accuracy", "next tokens guessed right, in stories learnt", learner, framing)
         yield from tell(side, "sampled", "trained here", learner, PARK, {"max_new_tokens": 24}, 1, stop)
-    encoder = load(nearest(["encoder"]))
     yield from tell("repair", "bundled", "encoder, other data, size and steps", encoder, PARK, {}, 2, stop)
     yield from padding_averaged(encoder)
 
 
 def padding_averaged(encoder: Storyteller) -> Iterator[Part]:
     """What an encoder expects after an opening with padding behind it: left out by the mask, and averaged in."""
-    ids = torch.tensor([[encoder.kind.start, *encode(encoder.tokenizer, PARK)]])  # (1, length)
+    ids = torch.tensor(
+        [[encoder.kind.start, *encode(encoder.tokenizer, PARK)]], device=encoder.kind.device
+    )  # (1, length)
     padded = pad_to(ids, encoder.tokenizer.pad_token_id)  # (1, 128)
-    real = (torch.arange(PADDED) < ids.shape[1]).long()[None]
+    real = (torch.arange(PADDED, device=ids.device) < ids.shape[1]).long()[None]
     with torch.inference_mode():
-        read = lambda **batch: encoder.model(**batch).logits[0, -1].softmax(dim=-1)  # noqa: E731
+        read = lambda **batch: encoder.model(**batch).logits[0, -1].float().softmax(dim=-1)  # noqa: E731
         alone = read(input_ids=ids)
         masked, averaged = read(input_ids=padded, attention_mask=real), read(input_ids=padded)
     for side, key, label, found in (
