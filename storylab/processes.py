@@ -55,9 +55,18 @@ class Processes:
         """Do something in every process; where it fails in one of several, all raise a `SharedError`."""
         yield
 
+    @contextmanager
+    def in_step(self) -> Iterator[None]:
+        """Do what the processes do step by step together; one that loses another raises a `SharedError`."""
+        yield
+
 
 ALONE = Processes()
 """For what was not launched as several."""
+
+
+GONE = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited")
+"""What gloo and NCCL say of a process that is no more; their errors have no class of their own."""
 
 
 class Launched(Processes):
@@ -67,7 +76,7 @@ class Launched(Processes):
         """Meet the others: through gloo on a processor, else through what joins GPUs, if there are any.
 
         Raises:
-            StoryLabError: They can't be reached.
+            StoryLabError: They can't be reached, or GPUs are asked for and there is none.
         """
         from accelerate import PartialState
 
@@ -75,6 +84,9 @@ class Launched(Processes):
             state = PartialState(cpu=device == "cpu")
         except (RuntimeError, ValueError) as error:
             raise StoryLabError(f"the other processes can't be reached: {_reason(error)}") from None
+        if state.num_processes != int(os.environ["WORLD_SIZE"]):  # accelerate lets each work for itself then
+            error = StoryLabError if os.environ["LOCAL_RANK"] == "0" else SharedError  # one line a machine
+            raise error("there is no GPU for several processes: say --device cpu to stay on the processor")
         self.index, self.number, self._place = state.process_index, state.num_processes, state.local_process_index
 
     def device(self, asked: str) -> str:
@@ -90,10 +102,8 @@ class Launched(Processes):
     def gather(self, value: Any) -> list[Any]:
         from accelerate.utils import gather_object
 
-        try:
+        with self.in_step():
             return gather_object([value])
-        except RuntimeError as error:  # gloo's, when a connection closes
-            raise SharedError("another process has ended before its work was done") from error
 
     def each(self, parts: Sequence[Part], work: Callable[[Part], Iterable[Result]]) -> Iterator[Result]:
         for first in range(0, len(parts), self.number):
@@ -117,6 +127,15 @@ class Launched(Processes):
             failure = error
         self._agree(None, failure)
 
+    @contextmanager
+    def in_step(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            if not any(word in str(error) for word in GONE):
+                raise
+            raise SharedError("another process has ended before its work was done") from error
+
     def _agree(self, result: Any, failure: Exception | None) -> list[Any]:
         """Every process's result; where one failed, the first failure as everybody's error."""
         everyone = self.gather((result, failure and _reason(failure)))
@@ -134,7 +153,7 @@ def _reason(error: Exception) -> str:
 
 def are_several() -> bool:
     """Whether a launcher has started this process as one of several."""
-    return "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+    return {"RANK", "LOCAL_RANK"} <= os.environ.keys() and os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def is_first() -> bool:

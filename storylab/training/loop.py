@@ -16,8 +16,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from storylab.errors import StoryLabError
 from storylab.framing import IGNORED, Framing, batches
+from storylab.processes import SharedError
 from storylab.training.loss import summed_loss
 from storylab.training.optimizers import rate, set_rate
 from storylab.training.recipe import Recipe
@@ -179,6 +179,7 @@ def _one_says(so: bool, accelerator: Accelerator) -> bool:
 
 
 def _finite(loss: float, step: int) -> float:
+    """A loss that all processes share, if it is a number."""
     if not math.isfinite(loss):
-        raise StoryLabError(f"the loss is {loss} at step {step}: lower the learning rate")
+        raise SharedError(f"the loss is {loss} at step {step}: lower the learning rate")
     return loss

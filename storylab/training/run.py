@@ -159,30 +159,30 @@ def run(
         if not quiet:
             bar = ProgressBar(recipe.name, steps_of(recipe, framing), progress.step)
             listeners.append(bar)
-    try:
-        train(model, optimizers, recipe, framing, validation, accelerator, progress, listeners, should_stop)
-    finally:
-        if bar:
-            bar.close()
-
     target = checkpoints / recipe.name
-    if main:
-        bare = accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # no autocast from here on
-        if recipe.keep == "best":
-            keeper.load_best()
-        bare, trained = finish(bare, base_folder)
-        outcome = Outcome(
-            recipe=without_places(recipe),
-            corpus=corpus,
-            parameters=sum(parameter.numel() for parameter in bare.parameters()),
-            trained=trained,
-            base_folder=base_folder,
-            progress=progress,
-            hardware=describe_hardware(accelerator),
-            perplexities=corpus.perplexities(bare, tokenizer),
-        )
-        export(bare, tokenizer, outcome, folder / "log.jsonl", target, recipe.init_from)
-    accelerator.wait_for_everyone()
+    with processes.in_step():
+        try:
+            train(model, optimizers, recipe, framing, validation, accelerator, progress, listeners, should_stop)
+        finally:
+            if bar:
+                bar.close()
+        if main:
+            bare = accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # no autocast from here on
+            if recipe.keep == "best":
+                keeper.load_best()
+            bare, trained = finish(bare, base_folder)
+            outcome = Outcome(
+                recipe=without_places(recipe),
+                corpus=corpus,
+                parameters=sum(parameter.numel() for parameter in bare.parameters()),
+                trained=trained,
+                base_folder=base_folder,
+                progress=progress,
+                hardware=describe_hardware(accelerator),
+                perplexities=corpus.perplexities(bare, tokenizer),
+            )
+            export(bare, tokenizer, outcome, folder / "log.jsonl", target, recipe.init_from)
+        accelerator.wait_for_everyone()
     return target
 
 

@@ -108,6 +108,7 @@ def test_one_error_of_a_launch_is_one_line(monkeypatch, capsys):
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank, said in (("0", 1), ("1", 0)):
         monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("LOCAL_RANK", rank)
         assert main(["score", "--model", "seq2seq", "--data", "stories.csv"]) == 2
         with pytest.raises(SystemExit):
             main(["evaluate", "--modls", "seq2seq"])

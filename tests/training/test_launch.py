@@ -10,9 +10,12 @@ import sys
 from functools import partial
 
 import pytest
+import torch
+from accelerate import PartialState
 from two_processes import both
 
-from storylab.processes import ALONE
+from storylab.errors import StoryLabError
+from storylab.processes import ALONE, join
 from storylab.training.cli import main
 from storylab.training.run import run
 
@@ -80,17 +83,20 @@ def test_two_processes_learn_what_one_learns(project, root, monkeypatch):
     assert figures(alone, "loss")[-1] < figures(alone, "loss")[0]
 
 
-def _stop_then_resume(recipe, processes, folder):
-    """Train until the last process wants to stop, then on to the end; where it stopped, and the log."""
-    places = {"checkpoints": folder / "checkpoints", "runs": folder / "runs", "device": "cpu", "quiet": True}
+def places(folder) -> dict:
+    return {"checkpoints": folder / "checkpoints", "runs": folder / "runs", "device": "cpu", "quiet": True}
+
+
+def _train_in_two_parts(recipe, processes, folder):
+    """Train until the last process wants to stop, twice; how often each was asked."""
     asked = []
 
     def should_stop() -> bool:
         asked.append(processes.index)
-        return processes.index == processes.number - 1 and len(asked) == 4
+        return processes.index == processes.number - 1 and len(asked) in (4, 7)
 
-    run(recipe, should_stop=should_stop, processes=processes, **places)
-    run(recipe, resume=True, processes=processes, **places)
+    run(recipe, should_stop=should_stop, processes=processes, **places(folder))
+    run(recipe, should_stop=should_stop, processes=processes, resume=True, **places(folder))
     return len(asked)
 
 
@@ -99,17 +105,51 @@ def logged(folder) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_one_process_that_stops_stops_all_and_all_resume(make_recipe, tmp_path):
-    recipe = make_recipe("seq2seq", epochs=5, batch_size=3, log_every=1, evaluate_every=5, save_every=2)
-    recipe.model["dropout"] = 0.0
-    (tmp_path / "apart").mkdir()
-    assert both(partial(_stop_then_resume, recipe), tmp_path / "apart") == [4, 4]
-    _stop_then_resume(recipe, ALONE, tmp_path / "alone")
+@pytest.fixture
+def short_recipe(make_recipe):
+    """15 steps of three stories: one process has a story more than the other."""
+    return make_recipe("seq2seq", epochs=5, batch_size=3, log_every=1, evaluate_every=5, save_every=2)
+
+
+def test_one_that_stops_stops_all_and_the_rest_is_learnt_by_all_or_by_one(short_recipe, tmp_path):
+    for name in ("apart", "alone"):
+        (tmp_path / name).mkdir()
+    assert both(partial(_train_in_two_parts, short_recipe), tmp_path / "apart") == [7, 7]
+    assert _train_in_two_parts(short_recipe, ALONE, tmp_path / "alone") == 7
+    for name in ("apart", "alone"):
+        run(short_recipe, resume=True, **places(tmp_path / name))
     apart, alone = logged(tmp_path / "apart"), logged(tmp_path / "alone")
     assert [line["step"] for line in apart] == [line["step"] for line in alone]
-    assert len(figures(alone, "loss")) == 15 and len(figures(alone, "validation_loss")) > 3
+    assert figures(alone, "tokens") == figures(apart, "tokens") and len(figures(alone, "loss")) == 15
     for key in ("loss", "validation_loss"):
         assert figures(apart, key) == pytest.approx(figures(alone, key), abs=1e-3)
+
+
+def _fail_in_the_first(recipe, processes, folder):
+    def fail(record) -> None:
+        if processes.main and record.get("step") == 3:
+            raise StoryLabError("the disk is full")
+
+    run(recipe, callbacks=(fail,), processes=processes, **places(folder))
+
+
+def test_nobody_waits_for_the_gradients_of_one_that_failed(short_recipe, tmp_path):
+    first, second = both(partial(_fail_in_the_first, short_recipe), tmp_path)
+    assert first == ("StoryLabError", "the disk is full", False)
+    assert second == ("SharedError", "another process has ended before its work was done", True)
+
+
+def test_several_processes_without_a_gpu_say_so(tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    (kind, error, silent), (_, _, other_silent) = both(_meet_on_gpus, tmp_path)
+    assert kind == "StoryLabError" and "--device cpu" in error
+    assert (silent, other_silent) == (False, True)
+
+
+def _meet_on_gpus(processes, folder):
+    PartialState._reset_state()
+    return join("train NAME", "auto").number
 
 
 @pytest.mark.parametrize(
