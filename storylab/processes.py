@@ -1,13 +1,16 @@
 """Several processes at one piece of work, as `accelerate launch` starts them: who does what, and one error for all."""
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from typing import Any, TypeVar
 
 from storylab.errors import StoryLabError
 
+PAUSE = 1.0
+"""Seconds for the first process to speak, where they have not met."""
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
@@ -162,8 +165,22 @@ def is_first() -> bool:
 
 
 def is_silent(error: StoryLabError) -> bool:
-    """Whether another process says this error."""
-    return isinstance(error, SharedError) and not is_first()
+    """Whether another process says this error; it is left the time to."""
+    if is_first() or not isinstance(error, SharedError):
+        return False
+    _outlast_the_first()
+    return True
+
+
+def _outlast_the_first() -> None:
+    """Wait until the first process has spoken and ended: a launcher ends all as soon as one of them has."""
+    from torch import distributed
+
+    if not distributed.is_initialized():
+        time.sleep(PAUSE)
+        return
+    with suppress(RuntimeError):
+        distributed.barrier()  # to which the first one doesn't come: its end is what lets this one go
 
 
 @contextmanager
@@ -173,7 +190,12 @@ def first_speaks() -> Iterator[None]:
         if not is_first():
             stack.enter_context(redirect_stdout(StringIO()))
             stack.enter_context(redirect_stderr(StringIO()))
-        yield
+        try:
+            yield
+        except SystemExit:
+            if not is_first():
+                time.sleep(PAUSE)
+            raise
 
 
 def refuse_lone_launch(command: str) -> None:
