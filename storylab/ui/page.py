@@ -17,6 +17,7 @@ from storylab.ui.api import ROUTES, add_endpoints
 from storylab.ui.compare import CompareTab
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.decoding import DecodingTab
+from storylab.ui.guard import MIDDLEWARE, fetch_nothing
 from storylab.ui.language import Translation
 from storylab.ui.mcp_tools import answer_in_json
 from storylab.ui.results import ResultsTab
@@ -114,6 +115,7 @@ def _masthead(say: Say) -> str:
 
 def launch(page: gr.Blocks) -> None:
     """Serve the page where `GRADIO_SERVER_NAME` and `GRADIO_SERVER_PORT` say, until it is interrupted."""
+    fetch_nothing()
     with redirect_stdout(io.StringIO()):  # of MCP gradio speaks even when quiet, in signs that not every terminal has
         _, address, _ = page.launch(
             i18n=page.i18n_instance,
@@ -125,7 +127,7 @@ def launch(page: gr.Blocks) -> None:
             ssr_mode=False,  # needs Node, and a second process to start
             share=False,
             enable_monitoring=False,  # nobody's use of the page is listed
-            app_kwargs={"routes": ROUTES},
+            app_kwargs={"routes": ROUTES, "middleware": MIDDLEWARE, "openapi_url": None},
             run_history=False,
             mcp_server=True,
             prevent_thread_lock=True,

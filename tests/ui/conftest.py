@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 COMMITTED = ("encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned")
 HERE = "http://127.0.0.1:"
+WATCH = Path(__file__).parent.parent / "watch"
 PATIENCE = 120  # seconds; a busy machine is no reason to fail
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
@@ -32,6 +33,11 @@ class Server:
     process: subprocess.Popen
     url: str
     log: Path
+    notes: Path
+    """A line for each call that left the machine, or would have."""
+
+    def left(self) -> str:
+        return self.notes.read_text() if self.notes.exists() else ""
 
 
 def _free_port() -> int:
@@ -60,9 +66,10 @@ def site(tmp_path_factory, root) -> Path:
 
 @pytest.fixture(scope="session")
 def server(site) -> Iterator[Server]:
-    """`python app.py` on a port of its own."""
+    """`python app.py` on a port of its own; whatever the tests did there, no call may have left the machine."""
     with _serve(site) as found:
         yield found
+    assert found.left() == ""
 
 
 @pytest.fixture
@@ -79,16 +86,18 @@ def _serve(site: Path) -> Iterator[Server]:
     address = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
     nothing_fetched = {"HF_HOME": str(site / "hub"), "STORYLAB_CACHE": str(site / "cache")}
     nothing_fetched["STORYLAB_VOTES"] = str(site / "votes.sqlite")
+    notes = site / f"left-{port}.txt"
+    watch = {"PYTHONPATH": str(WATCH), "WATCH_NOTES": str(notes)}
     with open(log, "w") as file:
         process = subprocess.Popen(
             [sys.executable, "app.py"],
             cwd=site,
-            env=os.environ | address | nothing_fetched,
+            env=os.environ | address | nothing_fetched | watch,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    found = Server(process, f"http://127.0.0.1:{port}/", log)
+    found = Server(process, f"http://127.0.0.1:{port}/", log, notes)
     try:
         _wait_until_served(found)
         yield found
