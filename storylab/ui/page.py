@@ -29,6 +29,7 @@ from storylab.ui.tour import TourTab
 from storylab.ui.training import TrainingTab
 from storylab.ui.visits import Visits
 from storylab.ui.warm_up import warm_up
+from storylab.ui.zero_gpu import mark
 
 TABS: tuple[type[PageTab], ...] = (
     CompareTab,
@@ -116,6 +117,7 @@ def _masthead(say: Say) -> str:
 def launch(page: gr.Blocks) -> None:
     """Serve the page where `GRADIO_SERVER_NAME` and `GRADIO_SERVER_PORT` say, until it is interrupted."""
     fetch_nothing()
+    mark()
     with redirect_stdout(io.StringIO()):  # of MCP gradio speaks even when quiet, in signs that not every terminal has
         _, address, _ = page.launch(
             i18n=page.i18n_instance,
