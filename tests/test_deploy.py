@@ -50,7 +50,7 @@ def test_the_hardware_that_it_names_is_there(commands):
 
 def test_every_setting_that_the_program_reads_is_listed(root, guide):
     files = [root / "app.py", *(root / "storylab").rglob("*.py"), root / "Dockerfile"]
-    read = {name for path in files for name in re.findall(r"\bSTORYLAB_[A-Z]+\b", path.read_text(encoding="utf-8"))}
+    read = {name for path in files for name in re.findall(r"\bSTORYLAB_[A-Z_]+\b", path.read_text(encoding="utf-8"))}
     listed = set(re.findall(r"^\| `([A-Z_]+)` \|", guide, re.MULTILINE))
     assert len(read) >= 4
     assert read <= listed

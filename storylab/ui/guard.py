@@ -42,7 +42,7 @@ HEADERS = {
 CLOSED = re.compile(
     r"""/(?:
         (?:gradio_api/)?(?:
-            file(?:=|/)\s*[a-z][a-z0-9+.-]*:.*   # an address in place of a file: gradio would fetch it
+            file(?:=|/)\s*[a-z][a-z0-9+.-]+:.*   # an address in place of a file: gradio would fetch it
             | proxy=.*                           # other apps, of which there are none
             | stream/.*                          # sound and video
             | custom_component/.*

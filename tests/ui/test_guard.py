@@ -192,6 +192,10 @@ def _paths(route) -> list[str]:
     return [path, *(inner for one in getattr(route, "routes", None) or [] for inner in _paths(one))]
 
 
+def test_a_drive_is_no_scheme():
+    assert not CLOSED.fullmatch("/gradio_api/file=C:/Users/me/gradio/a.csv")
+
+
 def test_what_is_closed_is_closed_below_a_path_of_a_proxy_too():
     app = Starlette(routes=[Route("/{path:path}", lambda _: PlainTextResponse("open"))], middleware=MIDDLEWARE)
     client = TestClient(app, root_path="/storylab")
