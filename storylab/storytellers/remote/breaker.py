@@ -1,7 +1,7 @@
 """A circuit breaker: what is known of an endpoint, so that a dead one costs one telling a second and no other anything.
 
-The pattern is Nygard's ("Release It!", 2007): after a failure the way is open and every telling fails at once; each of
-them has the endpoint probed behind the scenes, but never twice at a time; a probe that succeeds closes the way again.
+The pattern is Nygard's ("Release It!", 2007): a failure opens the breaker, and every telling fails at once; each has
+the endpoint probed behind the scenes, but never twice at a time; a probe that succeeds closes the breaker again.
 """
 
 import threading
@@ -20,7 +20,7 @@ class Breaker:
 
     def __init__(self) -> None:
         self.reason = ""
-        """Why nobody is asked; empty while the way is closed."""
+        """Why the endpoint is not asked; empty while the breaker is closed."""
         self._heard = self._probed = float("-inf")
         self._waiting, self._probing, self._guard = 0, False, threading.Lock()
 

@@ -16,8 +16,6 @@ ENDINGS: Mapping[str, EndedBy] = {
     "stop_sequence": "end",
 }
 """What ended a telling, by the protocol's `finish_reason`; the last two are TGI's."""
-SHOWN = 200
-"""Characters of an endpoint's own message that are repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +54,8 @@ def read_chunk(message: Any) -> Chunk:
     tokens, log_probability = _log_probability(choice.get("logprobs"))
     reason = choice.get("finish_reason") or None  # some leave it empty until the end
     if reason is not None and reason not in ENDINGS:
-        raise Failure(f"broke off the story: {str(reason)[:SHOWN]}")
-    return Chunk(_readable(text or ""), tokens or bool(text), log_probability, ENDINGS.get(reason))
+        raise Failure(f"broke off the story: {words_of(reason)}")
+    return Chunk(_readable(text or ""), tokens or int(bool(text)), log_probability, ENDINGS.get(reason))
 
 
 def words_of(message: Any) -> str:
@@ -65,7 +63,7 @@ def words_of(message: Any) -> str:
     for key in ("error", "message", "detail"):
         if isinstance(message, Mapping) and message.get(key):
             return words_of(message[key])
-    return " ".join(_readable(str(message)).split())[:SHOWN]
+    return " ".join(_readable(str(message)).split())
 
 
 def _log_probability(given: Any) -> tuple[int, float]:

@@ -27,6 +27,10 @@ MAX_LINE = 2**20
 """Bytes of the longest line that is read."""
 MAX_REFUSAL = 2**16
 """Bytes that are read of an answer that refuses."""
+SHOWN = 300
+"""Characters of an endpoint's own words that are repeated."""
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+"""What reading an answer raises that is none."""
 MAX_PAUSE = 3600
 """Seconds of a `Retry-After` beyond which it makes no difference."""
 
@@ -43,6 +47,7 @@ class Client(InferenceClient):
 
         Raises:
             StoryLabError: The endpoint's key is not in the environment.
+            Failure: What this machine says of proxies or certificates can't be used.
         """
         secret = endpoint.secret()
         # Without a key InferenceClient would send the Hub's token of whoever is logged in.
@@ -52,9 +57,11 @@ class Client(InferenceClient):
         # A client of our own: the Hub's follows redirects, writes headers into its log, and is shut where
         # HF_HUB_OFFLINE keeps programs from the Hub.
         limits = httpx2.Timeout(endpoint.patience + CONNECT, connect=CONNECT)  # whoever waits gives up first
-        self.web = self.exit_stack.enter_context(
-            httpx2.Client(timeout=limits, follow_redirects=False, verify=_certificates())
-        )
+        try:
+            web = httpx2.Client(timeout=limits, follow_redirects=False, verify=_certificates())
+        except (OSError, ValueError, ImportError, httpx2.InvalidURL):
+            raise Failure("can't be reached: this machine's proxy or certificates are set up wrongly") from None
+        self.web = self.exit_stack.enter_context(web)
 
     def ask(self, prompt: str, fields: dict[str, Any]) -> Iterator[Chunk]:
         """Have a text told.
@@ -74,21 +81,16 @@ class Client(InferenceClient):
         except TextGenerationError as error:
             raise self._failure(f"broke off: {words_of(str(error))}") from None
         except Failure as error:
-            error.args = (self.endpoint.without_secret(str(error)),)
+            error.args = (self._told(str(error)),)
             raise
         except httpx2.TimeoutException as error:
             connecting = isinstance(error, httpx2.ConnectTimeout)
             raise Failure("does not answer", again=connecting, dead=True) from None
         except httpx2.RequestError as error:
             raise self._failure(f"can't be reached: {words_of(str(error))}", again=True, dead=True) from None
-        except (
-            ValueError,
-            TypeError,
-            LookupError,
-            AttributeError,
-            OverflowError,
-            RecursionError,
-        ):  # of those who read the answer
+        except httpx2.InvalidURL:
+            raise Failure("has no address that can be reached", dead=True) from None
+        except UNREADABLE:
             raise Failure("sends what is no answer of the protocol") from None
 
     def alive(self) -> None:
@@ -107,6 +109,8 @@ class Client(InferenceClient):
             raise Failure("does not answer", dead=True) from None
         except httpx2.RequestError as error:
             raise self._failure(f"can't be reached: {words_of(str(error))}", again=True, dead=True) from None
+        except (httpx2.InvalidURL, ValueError):  # a name that is no host's
+            raise Failure("has no address that can be reached", dead=True) from None
 
     def _chat(self, prompt: str, fields: dict[str, Any]) -> Iterator[Chunk]:
         wanted = {"logprobs": True} if self.endpoint.asks_log_probabilities else {}
@@ -172,7 +176,11 @@ class Client(InferenceClient):
         )
 
     def _failure(self, message: str, **more: Any) -> Failure:
-        return Failure(self.endpoint.without_secret(message), **more)
+        return Failure(self._told(message), **more)
+
+    def _told(self, message: str) -> str:
+        """A message without the key, and only then cut: half of a key would be found no more."""
+        return self.endpoint.without_secret(message)[:SHOWN]
 
 
 @cache

@@ -80,7 +80,7 @@ def _told(under_way: TextUnderWay, chunks: Iterator[Chunk], stop: threading.Even
         if stop.is_set():
             under_way.ended_by = "stopped"
             return
-        if chunk.tokens:
+        if chunk.tokens and (chunk.text or chunk.ended_by != "end"):  # the end token is no token of the story
             # What comes first begins a sentence, as with storytellers whose tokens are here.
             text = chunk.text if characters else chunk.text.lstrip()
             characters += len(text)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 STORY = ["It", " ran", " far", ".", " I", " ran", " after", " it", ".", " We", " met", ".", " We", " went", " on", "."]
-]
 Answer = Callable[["Answers"], None]
 
 

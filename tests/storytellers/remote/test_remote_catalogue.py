@@ -10,8 +10,8 @@ from storylab.cli import main
 from storylab.decoding import Settings
 from storylab.errors import StoryLabError
 from storylab.storytellers import catalog, describe, load
-from storylab.storytellers.remote.reach import breaker_of
 from storylab.storytellers.registry import find_base
+from storylab.storytellers.remote.reach import breaker_of
 from storylab.storytellers.stand_in import stand_in
 from storylab.storytellers.together import tell_together
 from storylab.ui import warm_up

@@ -110,6 +110,24 @@ def test_what_only_the_list_of_models_lacks_is_no_death(fake, far):
     assert far().tell(DOG).ended_by == "end"
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 70, "nowhere.invalid", "[::1", "1.2.3.4.5"])
+def test_an_address_that_leads_nowhere_is_one_sentence(host):
+    try:
+        endpoint = Endpoint(f"http://{host}/v1", "m")
+    except StoryLabError:
+        return
+    assert "can't tell: its endpoint" in refusal(RemoteStoryteller("far", "Far", endpoint))
+
+
+@pytest.mark.parametrize("proxy", ["nonsense", "ftp://127.0.0.1:1", "socks5://me:s3cret@127.0.0.1:1", "http://[::1"])
+def test_a_proxy_that_is_none_is_one_sentence(far, monkeypatch, proxy):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    message = refusal(far())
+    assert "can't be reached" in message and "s3cret" not in message
+
+
 # Slow
 
 

@@ -37,13 +37,16 @@ def test_the_key_is_in_no_message_log_or_list(fake, own, key, caplog, capsys):
     own(endpoint=f'model = "m", key = "{key}"')
     fake.answers = [status(401, {"error": {"message": f"Incorrect API key provided: {KEY}."}})]
     assert main(["tell", DOG, "--model", "far"]) == 2
-    fake.answers = [status(500, f"{KEY} " * 3)]
+    fake.answers = [status(400, f"{KEY} " * 3)]
     assert main(["tell", DOG, "--model", "far"]) == 2
     assert main(["models"]) == 0
     out, errors = capsys.readouterr()
-    assert "Incorrect API key provided: [the key]." in errors and "500: [the key] [the key]" in errors
+    assert "Incorrect API key provided: [the key]." in errors and "400: [the key] [the key]" in errors
     for place in (out, errors, caplog.text, str(describe()), str(models())):
         assert KEY not in place
+    fake.answers = [status(401, "x " * 140 + KEY * 9)]  # cut in the middle of it
+    assert main(["tell", DOG, "--model", "far"]) == 2
+    assert KEY[:6] not in capsys.readouterr().err
     assert len(fake.asked) > 1 and fake.asked[0]["key"].endswith(KEY)
 
 

@@ -74,6 +74,13 @@ def test_tokens_of_one_piece_count_each(fake, far):
     assert (chunk.text, chunk.tokens, chunk.log_probability, chunk.ended_by) == (" ran", 2, -3, None)
 
 
+def test_the_end_token_is_no_token_of_the_story(fake, far):
+    last = b'data: {"choices": [{"text": "", "logprobs": {"token_logprobs": [-9]}, "finish_reason": "stop"}]}\n\n'
+    fake.answers = [raw(b'data: {"choices": [{"text": "It ran.", "logprobs": {"token_logprobs": [-1]}}]}\n\n', last)]
+    *pieces, telling = far().stream(DOG)
+    assert [piece.log_probability for piece in pieces] == [-1] and telling.tokens == 1 and telling.finished
+
+
 def test_no_text_reaches_a_terminal_or_breaks_a_page(fake, far):
     fake.answers = [raw(rb'data: {"choices": [{"text": "\u001b[31mI\ud800 \u0000ran.\r\n"}]}' + b"\n\n", _END)]
     text = far().tell(DOG).text
