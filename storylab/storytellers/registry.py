@@ -49,7 +49,7 @@ def load(
                 _loaded[key] = _open(*key)
     storyteller = _loaded[key]
     if isinstance(storyteller, RemoteStoryteller) and not (
-        device == "cpu" and dtype in (None, "fp32") and engine in (None, "auto")
+        device == "cpu" and dtype in (None, "auto", "fp32") and engine in (None, "auto")
     ):
         raise StoryLabError(f"{name} computes elsewhere: device, dtype and engine are its endpoint's")
     return storyteller

@@ -26,7 +26,8 @@ def whole(tmp_path_factory, root) -> Path:
     """The fine-tuned GPT-2 mini as a folder that stands on its own, with a template for chats."""
     folder, checkpoints = tmp_path_factory.mktemp("serve") / "whole", root / "checkpoints"
     own = checkpoints / "gpt2-mini-finetuned"
-    teller = Storyteller.from_folder("whole", "", "causal", own, base_folder=checkpoints / "gpt2-mini", engine="torch")
+    plain = {"base_folder": checkpoints / "gpt2-mini", "engine": "torch", "dtype": "fp32"}
+    teller = Storyteller.from_folder("whole", "", "causal", own, **plain)
     teller.model.save_pretrained(folder)
     teller.tokenizer.save_pretrained(folder)
     # What a chat is told goes before what is asked: the model sees the opening alone.
