@@ -14,6 +14,7 @@ from storylab.exhibits.commands import add_commands as add_live_commands
 from storylab.inspection.cli import add_commands as add_inspection_commands
 from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings, where
 from storylab.storytellers import Piece, describe, load
+from storylab.storytellers.catalog import probe_endpoints
 from storylab.storytellers.sources import PROJECT
 from storylab.training.commands import add_commands as add_training_commands
 
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     models = commands.add_parser("models", help="list the storytellers and their states")
+    models.add_argument("--probe", action="store_true", help="ask endpoints whether they are there; a second at most")
     add_json(models)
     models.set_defaults(command=_models)
 
@@ -69,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _models(options: Arguments) -> None:
+    if options.probe:
+        probe_endpoints()
     rows = describe()
     if options.json:
         return print_json(rows)

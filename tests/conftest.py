@@ -8,6 +8,7 @@ os.environ.update(
     HF_HUB_OFFLINE="1",
     TOKENIZERS_PARALLELISM="false",
 )
+os.environ.pop("STORYLAB_CATALOGUE", None)
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # the models under test are too small to gain from a second thread
 

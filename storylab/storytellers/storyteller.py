@@ -19,6 +19,7 @@ from storylab.errors import StoryLabError
 from storylab.models.loading import load_model, stamp
 from storylab.storytellers.heap import trim
 from storylab.storytellers.kinds import KINDS, Kind, Session
+from storylab.storytellers.teller import Teller
 from storylab.storytellers.telling import Piece, Telling
 from storylab.storytellers.under_way import UnderWay
 from storylab.tokenizers import shared_tokenizer
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from storylab.engines.engine import Engine
 
 
-class Storyteller:
+class Storyteller(Teller):
     """Tells stories with one model; any number of tellings may run at once, in threads."""
 
     def __init__(self, name: str, title: str, kind: Kind, folder: Path | None = None):
@@ -93,22 +94,6 @@ class Storyteller:
             storyteller.kind.put_away(open_again)  # the engine has the model that is not rounded yet
         return storyteller
 
-    def tell(
-        self, opening: str, settings: Settings | Mapping[str, Any] | None = None, seed: int | None = None
-    ) -> Telling:
-        """Tell a story to its end.
-
-        Args:
-            opening: The first sentence, 1 to 300 characters.
-            settings: How to decode; a mapping changes the default preset; None leaves it.
-            seed: 0 to 2**32 - 1; the same seed gives the same story. None draws one.
-
-        Raises:
-            StoryLabError: Opening, settings or seed are not what they must be.
-        """
-        *_, telling = self.stream(opening, settings, seed)
-        return telling
-
     def stream(
         self,
         opening: str,
@@ -116,17 +101,6 @@ class Storyteller:
         seed: int | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[Piece | Telling]:
-        """Tell a story piece by piece; the telling comes last, and its text is what counts.
-
-        Args:
-            opening: As for `tell`.
-            settings: As for `tell`.
-            seed: As for `tell`.
-            stop: Ends the telling when set, before the next token; so does closing the iterator.
-
-        Raises:
-            StoryLabError: As for `tell`, at the first piece.
-        """
         if not isinstance(settings, Settings):
             settings = Settings.from_mapping({} if settings is None else settings)
         under_way, stop = self.begin(opening, settings, seed), stop or threading.Event()

@@ -216,7 +216,8 @@ class CompareTab(PageTab):
     def _look_inside(self, request: gr.Request, event: gr.EventData) -> list:
         telling = self._told(request, event)
         choices = tellers.choices(request, speaker(request), self.visits)
-        readers = gr.update(choices=choices, value=[telling.model])
+        can_read = telling.model in [name for _, name in choices]  # else those who are chosen there read it
+        readers = gr.update(choices=choices, **({"value": [telling.model]} if can_read else {}))
         return [gr.Tabs(selected=TokensTab.key), telling.opening, telling.text, readers, str(telling.seed)]
 
 

@@ -14,8 +14,8 @@ from storylab.errors import StoryLabError
 from storylab.exhibits.own import FEWEST_STORIES, MOST_SECONDS, MOST_STORIES, RECIPES, read_own
 from storylab.inspection.corpus import small_corpus
 from storylab.stories import Story
-from storylab.storytellers import describe, load
-from storylab.ui import cards, panels
+from storylab.storytellers import load
+from storylab.ui import cards, panels, tellers
 from storylab.ui.address import Address
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.live_finetuning import Asked, FineTuning
@@ -169,7 +169,7 @@ class OwnTraining:
         try:
             opening, seed = check_opening(opening), check_seed()
             own = self.visits.load(request.session_hash, OWN_NAME)
-            rows = {row["name"]: row for row in describe() if row["state"] == "ready"}
+            rows = {row["name"]: row for row in tellers.ready()}
             base = self.bases.get(request.session_hash)
             others = [name for name in dict.fromkeys((base, *RECIPES, *rows)) if name in rows][:2]
             head = panels.quiet(say("live_told_about", seed=seed))
@@ -186,7 +186,7 @@ class OwnTraining:
 
 def _bases() -> list[dict]:
     """The storytellers that can be fine-tuned here, in the order of their recipes."""
-    rows = {row["name"]: row for row in describe() if row["state"] == "ready"}
+    rows = {row["name"]: row for row in tellers.ready()}
     return [rows[name] for name in RECIPES if name in rows]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,8 +42,9 @@ def looks(run: Run, card: Card, visits: Visits, visitor: str) -> Iterator[str | 
             if run.replaced:
                 return
             if isinstance(piece, Telling):
-                visits.note(visitor, run, piece, log_probability)
-                yield card.told(piece, log_probability, visits.pinned(visitor))
+                known = None if math.isnan(log_probability) else log_probability  # an endpoint may give none
+                visits.note(visitor, run, piece, known)
+                yield card.told(piece, known, visits.pinned(visitor))
                 return
             told, tokens, log_probability = told + piece.text, tokens + 1, log_probability + piece.log_probability
             due = time.monotonic() - drawn > REFRESH

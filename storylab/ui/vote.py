@@ -14,10 +14,10 @@ from storylab.decoding import check_seed
 from storylab.errors import StoryLabError
 from storylab.evaluation.report import HEADINGS, Report, number
 from storylab.evaluation.votes import Vote, Votes, strengths, votes_file
-from storylab.storytellers import Telling, describe, load
+from storylab.storytellers import Telling, load
 from storylab.ui import cards, panels
 from storylab.ui.controls import AT_ONCE, HIDDEN
-from storylab.ui.tellers import titles
+from storylab.ui.tellers import ready, titles
 from storylab.ui.texts import EXAMPLES, Labels, speaker
 
 CHOICES = ("first", "second", "tie")
@@ -69,11 +69,11 @@ class BlindVote:
         hidden = [gr.update(visible=False)] * len(CHOICES)
         yield [None, panels.quiet(say("vote_telling")), gr.update(interactive=False), *hidden]
         try:
-            ready = [row["name"] for row in describe() if row["state"] == "ready"]
-            if len(ready) < 2:
+            names = [row["name"] for row in ready()]
+            if len(names) < 2:
                 raise StoryLabError(say("problem_two"))
             opening, seed = random.choice(list(EXAMPLES.values())), check_seed()
-            first, second = (load(name).tell(opening, seed=seed) for name in random.sample(ready, 2))
+            first, second = (load(name).tell(opening, seed=seed) for name in random.sample(names, 2))
         except StoryLabError as error:
             yield [None, cards.problem(str(error)), gr.update(interactive=True), *hidden]
             return
