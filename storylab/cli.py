@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from storylab import __version__
 from storylab.decoding import check_opening, check_seed
+from storylab.doctor.cli import add_command as add_doctor
 from storylab.errors import StoryLabError
 from storylab.evaluation.cli import add_commands as add_evaluation_commands
 from storylab.exhibits.cli import add_commands as add_exhibit_commands
@@ -16,6 +17,7 @@ from storylab.shell import Arguments, add_json, add_model, add_settings, print_j
 from storylab.storytellers import Piece, describe, load
 from storylab.storytellers.sources import PROJECT
 from storylab.training.commands import add_commands as add_training_commands
+from storylab.watching import begin
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,8 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     options = _parser().parse_args(arguments)
+    end = None
     try:
-        options.command(options)
+        end = begin(__version__)
+        return options.command(options) or 0
     except StoryLabError as error:
         print(f"storylab: {error}", file=sys.stderr)
         return 2
@@ -34,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # the reader, `head` for instance, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        if end:
+            end()
     return 0
 
 
@@ -63,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     download.add_argument("name", metavar="NAME", help="a storyteller's name, or hub:OWNER/NAME")
     download.set_defaults(command=_download)
 
+    add_doctor(commands)
     add_exhibit_commands(commands)
     add_live_commands(commands)
     return parser

@@ -8,6 +8,7 @@ from storylab.engines.names import named_dtype, named_engine
 from storylab.errors import StoryLabError
 from storylab.storytellers.catalog import base_of, resolve, state_of
 from storylab.storytellers.heap import trim
+from storylab.storytellers.observers import Account, outcome_of, report
 from storylab.without_scipy import import_losses
 
 if TYPE_CHECKING:
@@ -40,7 +41,11 @@ def load(name: str, *, device: str = "cpu", dtype: str | None = None, engine: st
     if key not in _loaded:
         with LOADING:
             if key not in _loaded:
-                _loaded[key] = _open(*key)
+                try:
+                    _loaded[key] = _open(*key)
+                except Exception as error:
+                    report(Account(name, outcome_of(error), error=error))
+                    raise
     return _loaded[key]
 
 

@@ -6,6 +6,7 @@ import time
 from storylab.errors import StoryLabError
 from storylab.storytellers import describe, load
 from storylab.storytellers.heap import trim
+from storylab.storytellers.observers import unobserved
 
 OPENING = "The day began."
 PAUSE = 0.5  # seconds in which whoever waits for the page gets it first
@@ -23,7 +24,9 @@ def _warm_up() -> None:
     for row in describe():
         if row["state"] == "ready":
             try:
-                load(row["name"]).tell(OPENING, {"max_new_tokens": 2}, seed=0)
+                storyteller = load(row["name"])
+                with unobserved():  # nobody asked for it
+                    storyteller.tell(OPENING, {"max_new_tokens": 2}, seed=0)
             except StoryLabError:
                 continue  # its own card says so, once somebody asks it to tell
             trim()
