@@ -13,11 +13,12 @@ def processors(root: Path = ROOT, own: Path = OWN) -> float | None:
     """How many processors' time is granted; None where there is no limit."""
     found = []
     for folder in _folders(root, own, "cpu"):
-        quota, period = _words(folder / "cpu.max")[:2] or ["max", "100000"]  # version 2
-        if quota == "max":  # version 1 keeps them apart
-            quota, period = ((_words(folder / name) or ["-1"])[0] for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
-        found.append(_number(quota) / _number(period) if _number(quota) > 0 and _number(period) > 0 else None)
-    return min((one for one in found if one), default=None)
+        words = _words(folder / "cpu.max")  # version 2; version 1 has them in files of their own
+        words = words or _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
+        quota, period = [*map(_number, words), -1, -1][:2]
+        if quota > 0 and period > 0:
+            found.append(quota / period)
+    return min(found, default=None)
 
 
 def memory(root: Path = ROOT, own: Path = OWN) -> tuple[int, int] | None:

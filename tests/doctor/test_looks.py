@@ -173,13 +173,14 @@ def test_a_damaged_storyteller_is_a_fault_with_what_to_do(root, tmp_path, monkey
     folder = tmp_path / "damaged"
     write(folder, {name: (root / "checkpoints" / "seq2seq" / name).read_text() for name in ("config.json",)})
     write(folder, {"model.safetensors": "version https://git-lfs.github.com/spec/v1\n"})
-    monkeypatch.setattr(catalog, "CHECKPOINTS", tmp_path)
+    entries = [catalog.Entry("damaged", "Damaged", "seq2seq", str(folder)), *catalog.listed()]
+    monkeypatch.setattr(catalog, "catalogue", lambda: entries)
     found = {finding.name: finding for finding in inside.storytellers()}
     assert found["damaged"].level == FAULT and found["damaged"].advice.startswith("git lfs pull")
     assert found["seq2seq"].level == OK and found["seq2seq"].details["published"] is True
     write(folder, {"model.safetensors": "cut short"})
     found = {finding.name: finding for finding in inside.storytellers()}
-    assert "safetensors" in found["damaged"].text and found["damaged"].advice.startswith("bring checkpoints/damaged")
+    assert "safetensors" in found["damaged"].text and found["damaged"].advice == f"bring {folder} back, or remove it"
 
 
 def test_weights_other_than_those_measured_are_told(monkeypatch):

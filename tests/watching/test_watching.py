@@ -215,7 +215,7 @@ def test_a_page_refuses_it_in_one_line_before_it_is_served(monkeypatch):
     from storylab.ui.page import launch
 
     monkeypatch.setenv(settings.LOG, "loud")
-    with pytest.raises(SystemExit, match="^storylab: STORYLAB_LOG must be one of .*$"):
+    with pytest.raises(SystemExit, match=r"^storylab: STORYLAB_LOG must be one of .*$"):
         launch(None)  # there is none, and it is not asked for
 
 
