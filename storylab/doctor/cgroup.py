@@ -29,9 +29,9 @@ def memory(root: Path = ROOT, own: Path = OWN) -> tuple[int, int] | None:
             most, now = (_number((_words(folder / name) or [""])[0]) for name in (limit, used))
             if 0 < most < UNLIMITED:
                 # What files the kernel keeps in memory counts as used, though it gives them up when asked.
-                words = _words(folder / "memory.stat")
-                stat = dict(zip(words[::2], words[1::2], strict=False))
-                kept = _number(stat.get("total_inactive_file", stat.get("inactive_file", "0")))
+                stat = _words(folder / "memory.stat")
+                name = "total_inactive_file" if "total_inactive_file" in stat else "inactive_file"
+                kept = _number(stat[stat.index(name) + 1]) if name in stat[:-1] else 0
                 found.append((most, max(0, now - max(0, kept))))
     return min(found, default=None, key=lambda one: one[0] - one[1])
 

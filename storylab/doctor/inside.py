@@ -8,10 +8,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storylab.doctor.child import PROJECT
 from storylab.doctor.finding import FAULT, NOTE, OK, Finding, in_a_line, size
 from storylab.errors import StoryLabError
+
+if TYPE_CHECKING:
+    from storylab.storytellers.catalog import Entry
+    from storylab.storytellers.weights import CheckpointState
 
 POINTER = b"version https://git-lfs"
 """What a file begins with that Git LFS has not fetched."""
@@ -30,24 +35,27 @@ def storytellers() -> Iterator[Finding]:
         return
     measured, ready = _measured(), 0
     for entry in entries:
-        state = state_of(entry)
-        ready += state.state == "ready"
-        weights = _weights(entry.folder)
-        weight = sum(file.stat().st_size for file in weights)
-        details = {"state": state.state, "bytes": weight, "folder": str(entry.folder)}
-        if state.state == "ready":
-            same, known = _published(entry.folder, measured.get(entry.name))
-            details["published"] = known
-            yield Finding(entry.name, OK, f"ready, {size(weight)} of weights{same}", details=details)
-        elif state.state == "broken":
-            advice = _mending(entry.name, entry.folder, entry.source)
-            yield Finding(entry.name, FAULT, state.reason, advice, details)
-        elif "mends it" in state.reason or state.state == "unreachable":
-            yield Finding(entry.name, NOTE, state.reason, f"python -m storylab download {entry.name}", details)
-        else:
-            yield Finding(entry.name, OK, f"{state.state}: {state.reason}", details=details)
+        try:
+            finding = _storyteller(entry, state_of(entry), measured.get(entry.name))
+        except Exception as error:  # one that can't be looked at hides no other
+            finding = Finding(entry.name, NOTE, f"can't be looked at: {in_a_line(error)}")
+        ready += finding.details.get("state") == "ready"
+        yield finding
     if not ready:
         yield Finding("storytellers", FAULT, "none is ready", "clone the project again, or python -m train tiny")
+
+
+def _storyteller(entry: Entry, state: CheckpointState, measured: dict[str, str] | None) -> Finding:
+    name, weight = entry.name, sum(file.stat().st_size for file in _weights(entry.folder))
+    details = {"state": state.state, "bytes": weight, "folder": str(entry.folder)}
+    if state.state == "ready":
+        same, details["published"] = _published(entry.folder, measured)
+        return Finding(name, OK, f"ready, {size(weight)} of weights{same}", details=details)
+    if state.state == "broken":
+        return Finding(name, FAULT, state.reason, _mending(name, entry.folder, entry.source), details)
+    if "mends it" in state.reason or state.state == "unreachable":
+        return Finding(name, NOTE, state.reason, f"python -m storylab download {name}", details)
+    return Finding(name, OK, f"{state.state}: {state.reason}", details=details)
 
 
 def folders() -> Iterator[Finding]:

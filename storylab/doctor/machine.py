@@ -21,9 +21,9 @@ FEATURES = {
     "NEON": {"asimd"},
 }
 """What speeds up telling, by the flags that Linux gives it."""
-LITTLE, ENOUGH = 0.6e9, 1.0e9
-"""Bytes: with less than the first the page with four storytellers won't run (docs/speed.md has what it takes), with
-less than the second it will in 8 bits."""
+LITTLE, ENOUGH = 0.4e9, 1.0e9
+"""Bytes: below the first not even one storyteller in a shell, which peaks at half a gigabyte, can be counted on; the
+second is what the page with four takes (docs/speed.md), and some room."""
 
 
 def processor(cpuinfo: Path = CPUINFO) -> Finding:
@@ -77,9 +77,9 @@ def memory(meminfo: Path = MEMINFO) -> Finding:
     text = f"{size(free)} free" + (f", of {size(limit[0])} granted" if limit else "")
     if free < LITTLE:
         advice = "end what else runs, or grant more: the page takes 0.8 GB, 0.7 with STORYLAB_DTYPE=int8"
-        return Finding("memory", FAULT, f"{text}: too little for four storytellers", advice, details)
+        return Finding("memory", FAULT, f"{text}: too little for a storyteller", advice, details)
     if free < ENOUGH:
-        return Finding("memory", NOTE, f"{text}: scarce", "set STORYLAB_DTYPE=int8", details)
+        return Finding("memory", NOTE, f"{text}: scarce for a page", "set STORYLAB_DTYPE=int8", details)
     return Finding("memory", OK, text, details=details)
 
 

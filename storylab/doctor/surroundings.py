@@ -20,7 +20,7 @@ COMPILERS = ("cc", "gcc", "clang")
 def settings() -> Finding:
     """StoryLab's own variables."""
     given = {name: value for name, value in sorted(os.environ.items()) if name.startswith("STORYLAB_")}
-    wrong = [name for name, words in CHOICES.items() if given.get(name) and given[name].strip().lower() not in words]
+    wrong = [name for name, words in CHOICES.items() if given.get(name) and given[name] not in words]
     if wrong:
         text = ", ".join(f"{name} is {given[name][:40]!r}" for name in wrong)
         advice = "; ".join(f"{name} must be one of {', '.join(CHOICES[name])}" for name in wrong)

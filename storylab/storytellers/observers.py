@@ -74,7 +74,7 @@ def running() -> int:
 
 def report(account: Account) -> None:
     """Tell all observers; an error that one of them has heard of is marked, so that nobody tells of it again."""
-    if _unobserved.get():
+    if _unobserved.get() or not _observers:
         return
     for observer in _observers:
         observer(account)

@@ -14,7 +14,8 @@ from storylab.storytellers.observers import Account
 
 NAME = "storylab"
 """The logger, for whoever wants its lines elsewhere."""
-PACKAGES = Path(__file__).resolve().parents[2], *{Path(path).resolve() for path in sys.path if path}
+PACKAGES = {Path(__file__).parents[2], *(Path(path) for path in sys.path if path)}
+PACKAGES |= {path.resolve() for path in PACKAGES}
 """What the file of a frame is named from: the project, or where packages are."""
 
 

@@ -36,14 +36,13 @@ def read_settings(page: bool) -> Watched:
     Raises:
         StoryLabError: A variable has a value that means nothing.
     """
-    log = os.environ.get(LOG, "").strip().lower() or AUTO
+    log = os.environ.get(LOG) or AUTO
     if log not in LOGS:
         raise StoryLabError(f"{LOG} must be one of {', '.join(LOGS)}, not {log[:60]!r}")
     if log == AUTO:
         log = ON if page and not at_a_terminal() else OFF
-    port = _port(os.environ.get(METRICS_PORT, "").strip())
-    host = os.environ.get(METRICS_HOST, "").strip() or Watched.host
-    return Watched(log != OFF, log == TEXTS, port if page else None, host)
+    port = _port(os.environ.get(METRICS_PORT, "")) if page else None
+    return Watched(log != OFF, log == TEXTS, port, os.environ.get(METRICS_HOST) or Watched.host)
 
 
 def at_a_terminal() -> bool:

@@ -66,6 +66,13 @@ def test_packages_that_break_python_are_found_one_by_one(root, tmp_path):
     assert all(check["level"] in LEVELS for check in report["checks"])
 
 
+def test_a_reader_that_has_gone_is_no_error(root, tmp_path):
+    venv.create(tmp_path / "bare", with_pip=False)
+    command = f"'{tmp_path}/bare/bin/python' -m storylab doctor | head -c 1"
+    ended = subprocess.run(["bash", "-c", command], cwd=root, capture_output=True, text=True, timeout=200)
+    assert (ended.stdout, ended.stderr) == ("o", "")
+
+
 def test_the_command_line_has_it_too(monkeypatch, capsys):
     found = [Finding("one", NOTE, "is so"), Finding("two", FAULT, "is not", "mend it")]
     asked = []

@@ -110,7 +110,9 @@ def test_threads_are_held_against_what_is_granted(monkeypatch, cores, granted, t
     assert (finding.level, finding.advice) == (level, advice)
 
 
-@pytest.mark.parametrize(("free", "limit", "level"), [(8e9, None, OK), (8e9, (1e9, 2e8), NOTE), (5e8, None, FAULT)])
+@pytest.mark.parametrize(
+    ("free", "limit", "level"), [(8e9, None, OK), (8e9, (1e9, 2e8), NOTE), (5e8, None, NOTE), (3e8, None, FAULT)]
+)
 def test_memory_is_what_is_free_of_what_is_granted(tmp_path, monkeypatch, free, limit, level):
     write(tmp_path, {"meminfo": f"MemTotal: 99 kB\nMemAvailable: {int(free / 1024)} kB\n"})
     monkeypatch.setattr(cgroup, "memory", lambda: limit)

@@ -163,7 +163,7 @@ def test_a_stderr_that_is_gone_ends_no_telling(teller, monkeypatch, tmp_path):
         ("", False, False, False, False),
         ("auto", True, False, True, False),
         ("off", True, False, False, False),
-        (" ON ", True, True, True, False),
+        ("on", True, True, True, False),
         ("on", False, True, True, False),
         ("texts", False, True, True, True),
     ],
@@ -189,6 +189,7 @@ def test_a_terminal_is_told_from_a_file_and_from_nothing(monkeypatch, tmp_path):
     ("name", "value"),
     [
         (settings.LOG, "loud"),
+        (settings.LOG, "ON"),
         (settings.METRICS_PORT, "-1"),
         (settings.METRICS_PORT, "0"),
         (settings.METRICS_PORT, "65536"),
