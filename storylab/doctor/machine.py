@@ -31,18 +31,19 @@ def processor(cpuinfo: Path = CPUINFO) -> Finding:
     flags = _flags(cpuinfo)
     has = [name for name, any_of in FEATURES.items() if flags & any_of]
     engine = os.environ.get("STORYLAB_ENGINE") or "auto"
-    dtype = os.environ.get("STORYLAB_DTYPE") or "fp32"
+    dtype = os.environ.get("STORYLAB_DTYPE") or "auto"
     onnx = find_spec("onnxruntime") is not None and engine != "torch" and dtype != "bf16"
+    if dtype == "auto":  # as storylab.engines.choice decides, which can't be imported here
+        dtype = "int8" if onnx and "AVX2" in has else "fp32"
     details = {"machine": platform.machine(), "features": has, "engine": "onnx" if onnx else "torch", "dtype": dtype}
     found = f"{platform.machine() or 'unknown'}" + (f" with {', '.join(has)}" if has else "")
     tells = f"{'ONNX Runtime' if onnx else 'torch'} tells in {dtype}"
     if flags and "AVX2" not in has and "NEON" not in has:
         return Finding("processor", NOTE, f"{found}: neither AVX2 nor NEON, so telling is slow", details=details)
     if dtype == "bf16" and flags and "bf16" not in has:
-        advice = "unset STORYLAB_DTYPE, or set it to int8"
+        advice = "unset STORYLAB_DTYPE"
         return Finding("processor", NOTE, f"{found}: bf16 is emulated, and slow; {tells}", advice, details)
-    quicker = "; int8 would be quicker and smaller" if onnx and dtype == "fp32" and "VNNI" in has else ""
-    return Finding("processor", OK, f"{found}; {tells}{quicker}", details=details)
+    return Finding("processor", OK, f"{found}; {tells}", details=details)
 
 
 def threads(imported: dict[str, dict[str, Any]]) -> Finding:
@@ -76,10 +77,10 @@ def memory(meminfo: Path = MEMINFO) -> Finding:
     details = {"free": free, "limit": limit[0] if limit else None}
     text = f"{size(free)} free" + (f", of {size(limit[0])} granted" if limit else "")
     if free < LITTLE:
-        advice = "end what else runs, or grant more: the page takes 0.8 GB, 0.7 with STORYLAB_DTYPE=int8"
+        advice = "end what else runs, or grant more: the page takes 0.8 GB"
         return Finding("memory", FAULT, f"{text}: too little for a storyteller", advice, details)
     if free < ENOUGH:
-        return Finding("memory", NOTE, f"{text}: scarce for a page", "set STORYLAB_DTYPE=int8", details)
+        return Finding("memory", NOTE, f"{text}: scarce for a page", "end what else runs, or grant more", details)
     return Finding("memory", OK, text, details=details)
 
 

@@ -9,7 +9,7 @@ from storylab.doctor.finding import FAULT, OK, Finding
 
 CHOICES = {
     "STORYLAB_ENGINE": ("auto", "torch", "onnx"),
-    "STORYLAB_DTYPE": ("fp32", "bf16", "int8"),
+    "STORYLAB_DTYPE": ("auto", "fp32", "bf16", "int8"),
     "STORYLAB_LOG": ("auto", "off", "on", "texts"),
 }
 """Variables that must be one of some words; held against the names that the package knows by a test."""

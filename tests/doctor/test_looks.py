@@ -77,8 +77,9 @@ def test_where_there_are_none_nothing_is_bound(tmp_path, files):
 @pytest.mark.parametrize(
     ("flags", "variables", "level", "said"),
     [
-        ("flags : fpu avx2 avx512f avx512_vnni", {}, OK, "AVX2, AVX-512, VNNI; ONNX Runtime tells in fp32; int8 would"),
-        ("flags : fpu avx2", {"STORYLAB_DTYPE": "int8"}, OK, "AVX2; ONNX Runtime tells in int8"),
+        ("flags : fpu avx2 avx512f avx512_vnni", {}, OK, "AVX2, AVX-512, VNNI; ONNX Runtime tells in int8"),
+        ("flags : fpu avx2", {"STORYLAB_DTYPE": "fp32"}, OK, "AVX2; ONNX Runtime tells in fp32"),
+        ("Features : asimd", {}, OK, "NEON; ONNX Runtime tells in fp32"),
         ("flags : fpu avx2", {"STORYLAB_DTYPE": "bf16"}, NOTE, "bf16 is emulated, and slow; torch tells in bf16"),
         ("Features : asimd asimddp bf16", {"STORYLAB_DTYPE": "bf16"}, OK, "VNNI, bf16, NEON; torch tells in bf16"),
         ("Features : asimd", {"STORYLAB_ENGINE": "torch"}, OK, "NEON; torch tells in fp32"),
@@ -264,7 +265,7 @@ def test_settings_that_mean_nothing_are_a_fault(monkeypatch):
     assert surroundings.settings().level == OK
     monkeypatch.setenv("STORYLAB_DTYPE", "int9")
     finding = surroundings.settings()
-    assert finding.level == FAULT and "'int9'" in finding.text and "fp32, bf16, int8" in finding.advice
+    assert finding.level == FAULT and "'int9'" in finding.text and "auto, fp32, bf16, int8" in finding.advice
 
 
 @pytest.mark.parametrize(("count", "said"), [(12, "12 bytes"), (98_362_432, "98.4 MB"), (2.5e9, "2.5 GB")])

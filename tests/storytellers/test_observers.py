@@ -15,7 +15,7 @@ SHORT = Settings.from_mapping({"max_new_tokens": 5})
 
 @pytest.fixture(scope="module")
 def teller():
-    return load("seq2seq")
+    return load("seq2seq", dtype="fp32")
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ FIELDS += ["engine", "dtype"]
 
 @pytest.fixture(scope="module")
 def teller():
-    return load("seq2seq")
+    return load("seq2seq", dtype="fp32")
 
 
 @pytest.fixture(autouse=True)
