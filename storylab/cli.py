@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from storylab import __version__
 from storylab.decoding import check_opening, check_seed
+from storylab.doctor.cli import add_command as add_doctor
 from storylab.errors import StoryLabError
 from storylab.evaluation.cli import add_commands as add_evaluation_commands
 from storylab.exhibits.cli import add_commands as add_exhibit_commands
@@ -17,6 +18,7 @@ from storylab.storytellers import Piece, describe, load
 from storylab.storytellers.catalog import probe_endpoints
 from storylab.storytellers.sources import PROJECT
 from storylab.training.commands import add_commands as add_training_commands
+from storylab.watching import begin
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,8 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     options = _parser().parse_args(arguments)
+    end = None
     try:
-        options.command(options)
+        end = begin(__version__)
+        return options.command(options) or 0
     except StoryLabError as error:
         print(f"storylab: {error}", file=sys.stderr)
         return 2
@@ -35,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # the reader, `head` for instance, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        if end:
+            end()
     return 0
 
 
@@ -65,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     download.add_argument("name", metavar="NAME", help="a storyteller's name, or hub:OWNER/NAME")
     download.set_defaults(command=_download)
 
+    add_doctor(commands)
     add_exhibit_commands(commands)
     add_live_commands(commands)
     return parser

@@ -8,6 +8,7 @@ from storylab.engines.names import named_dtype, named_engine
 from storylab.errors import StoryLabError
 from storylab.storytellers.catalog import base_of, resolve, state_of
 from storylab.storytellers.heap import trim
+from storylab.storytellers.observers import Account, outcome_of, report
 from storylab.storytellers.remote.source import REMOTE
 from storylab.storytellers.remote.teller import RemoteStoryteller
 from storylab.without_scipy import import_losses
@@ -46,7 +47,11 @@ def load(
     if key not in _loaded:
         with LOADING:
             if key not in _loaded:
-                _loaded[key] = _open(*key)
+                try:
+                    _loaded[key] = _open(*key)
+                except Exception as error:
+                    report(Account(name, outcome_of(error), error=error))
+                    raise
     storyteller = _loaded[key]
     if isinstance(storyteller, RemoteStoryteller) and not (
         device == "cpu" and dtype in (None, "auto", "fp32") and engine in (None, "auto")

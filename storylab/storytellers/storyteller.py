@@ -14,11 +14,12 @@ from storylab.decoding.beams import BeamSearch
 from storylab.decoding.sampling import Choice, RandomStream, TokenChooser
 from storylab.engines.choice import engine_for
 from storylab.engines.eight_bits import round_matrices
-from storylab.engines.names import AUTO, BF16, FP32, INT8, named_dtype, named_engine
+from storylab.engines.names import AUTO, BF16, FP32, INT8, ONNX, TORCH, named_dtype, named_engine
 from storylab.errors import StoryLabError
 from storylab.models.loading import load_model, stamp
 from storylab.storytellers.heap import trim
 from storylab.storytellers.kinds import KINDS, Kind, Session
+from storylab.storytellers.observers import Watch
 from storylab.storytellers.teller import Teller
 from storylab.storytellers.telling import Piece, Telling
 from storylab.storytellers.under_way import UnderWay
@@ -27,6 +28,9 @@ from storylab.training.partial import lay_over
 
 if TYPE_CHECKING:
     from storylab.engines.engine import Engine
+
+SHORT = {"float32": FP32, "bfloat16": BF16}
+"""The names that one asks for, by torch's."""
 
 
 class Storyteller(Teller):
@@ -101,24 +105,27 @@ class Storyteller(Teller):
         seed: int | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[Piece | Telling]:
-        if not isinstance(settings, Settings):
-            settings = Settings.from_mapping({} if settings is None else settings)
-        under_way, stop = self.begin(opening, settings, seed), stop or threading.Event()
-        if settings.strategy == "beam" and settings.num_beams > 1:
-            choices = self._beam(under_way.prompt, settings, stop)
-        else:
-            choices = self._choices(under_way)
-        while not stop.is_set():
-            choice = next(choices, None)
-            piece = None if choice is None else under_way.add(choice)
-            if piece is None:
-                break
-            yield piece
-        yield under_way.telling("stopped" if stop.is_set() else "tokens")
+        with Watch(self.name, self._computed) as watch:
+            if not isinstance(settings, Settings):
+                settings = Settings.from_mapping({} if settings is None else settings)
+            watch.under_way = under_way = self.begin(opening, settings, seed)
+            stop = stop or threading.Event()
+            if settings.strategy == "beam" and settings.num_beams > 1:
+                choices = self._beam(under_way.prompt, settings, stop)
+            else:
+                choices = self._choices(under_way)
+            while not stop.is_set():
+                choice = next(choices, None)
+                piece = None if choice is None else under_way.add(choice)
+                if piece is None:
+                    break
+                yield piece
+            telling = under_way.telling("stopped" if stop.is_set() else "tokens")
+        yield telling
 
     def begin(self, opening: str, settings: Settings, seed: int | None) -> UnderWay:
         """A telling that has no token yet."""
-        return UnderWay(self.name, self.tokenizer, self.kind.end, opening, settings, seed)
+        return UnderWay(self.name, self.tokenizer, self.kind.end, opening, settings, seed, self._computed)
 
     def chooser(self, settings: Settings, seed: int) -> TokenChooser:
         """What chooses the tokens of a greedy or sampled telling; a beam search of one beam is greedy."""
@@ -186,6 +193,10 @@ class Storyteller(Teller):
     def dtype(self) -> str:
         """What it tells in, by torch's name: "float32", "bfloat16", "int8"."""
         return "int8" if self.engine and self.engine.int8 else str(self.kind.dtype).removeprefix("torch.")
+
+    def _computed(self) -> tuple[str, str]:
+        """The engine and the dtype by the names that one asks for them by, for observers."""
+        return (ONNX if self.engine else TORCH), SHORT.get(self.dtype, self.dtype)
 
     @property
     def model(self):

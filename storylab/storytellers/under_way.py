@@ -1,5 +1,7 @@
 """One telling under way of which we have the tokens: they go in, pieces of text come out."""
 
+from collections.abc import Callable
+
 from storylab.decoding import Settings
 from storylab.decoding.sampling import Choice
 from storylab.storytellers.telling import Piece
@@ -10,7 +12,16 @@ from storylab.tokenizers import Speller
 class UnderWay(TextUnderWay):
     """A telling that has begun; `ended_by` is None until it ends."""
 
-    def __init__(self, model: str, tokenizer, end: int, opening: str, settings: Settings, seed: int | None):
+    def __init__(
+        self,
+        model: str,
+        tokenizer,
+        end: int,
+        opening: str,
+        settings: Settings,
+        seed: int | None,
+        computed: Callable[[], tuple[str, str]] = lambda: ("", ""),
+    ):
         """Begin a telling.
 
         Args:
@@ -20,11 +31,12 @@ class UnderWay(TextUnderWay):
             opening: The first sentence, 1 to 300 characters.
             settings: How to decode.
             seed: 0 to 2**32 - 1; None draws one.
+            computed: Gives the engine and the dtype, for observers.
 
         Raises:
             StoryLabError: Opening or seed are not what they must be.
         """
-        super().__init__(model, opening, settings, seed)
+        super().__init__(model, opening, settings, seed, computed)
         self.end, self._spelling = end, Speller(tokenizer)
 
     def add(self, choice: Choice) -> Piece | None:

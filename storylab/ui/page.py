@@ -12,6 +12,8 @@ from typing import Any
 
 import gradio as gr
 
+from storylab import __version__
+from storylab.errors import StoryLabError
 from storylab.ui.address import ARRIVED, Address
 from storylab.ui.api import ROUTES, add_endpoints
 from storylab.ui.compare import CompareTab
@@ -30,6 +32,7 @@ from storylab.ui.training import TrainingTab
 from storylab.ui.visits import Visits
 from storylab.ui.warm_up import warm_up
 from storylab.ui.zero_gpu import mark
+from storylab.watching import begin
 
 TABS: tuple[type[PageTab], ...] = (
     CompareTab,
@@ -115,7 +118,14 @@ def _masthead(say: Say) -> str:
 
 
 def launch(page: gr.Blocks) -> None:
-    """Serve the page where `GRADIO_SERVER_NAME` and `GRADIO_SERVER_PORT` say, until it is interrupted."""
+    """Serve the page where `GRADIO_SERVER_NAME` and `GRADIO_SERVER_PORT` say, until it is interrupted.
+
+    Tellings are logged and counted as the environment asks for it, see docs/watching.md.
+    """
+    try:
+        begin(__version__, page=True, waiting=lambda: len(page._queue))
+    except StoryLabError as error:
+        raise SystemExit(f"storylab: {error}") from None
     fetch_nothing()
     mark()
     with redirect_stdout(io.StringIO()):  # of MCP gradio speaks even when quiet, in signs that not every terminal has

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import time
-import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.texts import Labels, Say, speaker
 from storylab.ui.turns import Turns
 from storylab.ui.visits import Run, Visits
+from storylab.watching import note
 
 CONCURRENT_TELLINGS = 3
 """Visitors whom one storyteller tells at once; more of them wait in line."""
@@ -52,8 +52,8 @@ def looks(run: Run, card: Card, visits: Visits, visitor: str) -> Iterator[str | 
             yield card.telling(run, told, tokens) if due else None
     except StoryLabError as error:
         yield card.failed(run, str(error))
-    except Exception:  # whatever it is, the card says so, and the log what it was
-        traceback.print_exc()
+    except Exception as error:  # whatever it is, the card says so, and the log what it was
+        note(error)
         yield card.failed(run, card.say("problem_broken"))
     finally:
         run.stop.set()

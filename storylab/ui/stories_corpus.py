@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from storylab.ui import cards, panels, stories_figures
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.own_stories import MOST_BYTES
 from storylab.ui.texts import Labels, Say, speaker
+from storylab.watching import note
 
 LIMITS = (16, 256)
 """Between which lengths, in tokens, the slider goes."""
@@ -126,8 +126,8 @@ class CorpusPanel:
             shown = [*self.show(held, limit, say), None, number, as_lines(pick(held, 1))]
         except StoryLabError as error:
             shown = [same[0], cards.problem(str(error)), *same[2:], None, gr.skip(), gr.skip()]
-        except Exception:  # whatever it is, the visitor is told that, and the log what
-            traceback.print_exc()
+        except Exception as error:  # whatever it is, the visitor is told that, and the log what
+            note(error)
             shown = [same[0], cards.problem(say("problem_broken")), *same[2:], None, gr.skip(), gr.skip()]
         finally:
             if path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from storylab.ui.tab import PageTab, press
 from storylab.ui.texts import Labels, Say, speaker
 from storylab.ui.visits import Visits
 from storylab.ui.work import Line, Ticket
+from storylab.watching import note
 
 REFRESH = 0.25
 """Seconds between two looks at what is under way."""
@@ -140,8 +140,8 @@ class TourTab(PageTab):
             yield from self._walk(walk, say)
         except StoryLabError as error:
             yield self._shown(walk, cards.problem(str(error)), tour_view.step(walk.name, say))
-        except Exception:  # whatever it is, the visitor is told that, and the log what
-            traceback.print_exc()
+        except Exception as error:  # whatever it is, the visitor is told that, and the log what
+            note(error)
             yield self._shown(walk, cards.problem(say("problem_broken")), tour_view.step(walk.name, say))
         finally:
             self.line.leave(request.session_hash, walk)  # the visitor may have closed the page

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from storylab.ui import cards, panels
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.tellers import ready, titles
 from storylab.ui.texts import EXAMPLES, Labels, speaker
+from storylab.watching import note
 
 CHOICES = ("first", "second", "tie")
 BESIDE = ("perplexity_per_word", "bleu_4", "repetition_4")
@@ -77,8 +77,8 @@ class BlindVote:
         except StoryLabError as error:
             yield [None, cards.problem(str(error)), gr.update(interactive=True), *hidden]
             return
-        except Exception:  # whatever it is, the visitor can ask again, and the log says what it was
-            traceback.print_exc()
+        except Exception as error:  # whatever it is, the visitor can ask again, and the log says what it was
+            note(error)
             yield [None, cards.problem(say("problem_broken")), gr.update(interactive=True), *hidden]
             return
         shown = [gr.update(visible=True)] * len(CHOICES)

@@ -6,6 +6,7 @@ import time
 from storylab.errors import StoryLabError
 from storylab.storytellers import describe, load
 from storylab.storytellers.heap import trim
+from storylab.storytellers.observers import unobserved
 from storylab.storytellers.remote.source import REMOTE
 
 OPENING = "The day began."
@@ -24,7 +25,9 @@ def _warm_up() -> None:
     for row in describe():
         if row["state"] == "ready" and row["kind"] != REMOTE:  # an endpoint is asked once somebody has it tell
             try:
-                load(row["name"]).tell(OPENING, {"max_new_tokens": 2}, seed=0)
+                storyteller = load(row["name"])
+                with unobserved():  # nobody asked for it
+                    storyteller.tell(OPENING, {"max_new_tokens": 2}, seed=0)
             except StoryLabError:
                 continue  # its own card says so, once somebody asks it to tell
             trim()

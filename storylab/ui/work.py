@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from storylab.errors import StoryLabError
 from storylab.ui.texts import Say
+from storylab.watching import note
 
 T = TypeVar("T")
 QUICK = 0.02
@@ -87,8 +87,8 @@ class Work:
             self.work()
         except StoryLabError as error:
             self.problem = str(error)
-        except Exception:  # whatever it is, the visitor is told that, and the log what
-            traceback.print_exc()
+        except Exception as error:  # whatever it is, the visitor is told that, and the log what
+            note(error)
             self.problem = self.say("problem_broken")
 
 

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from storylab.decoding import Settings
 from storylab.errors import StoryLabError
+from storylab.storytellers.observers import Watch
 from storylab.storytellers.remote.calls import ask
 from storylab.storytellers.remote.chunks import Chunk
 from storylab.storytellers.remote.endpoint import Endpoint
@@ -49,20 +50,23 @@ class RemoteStoryteller(Teller):
             StoryLabError: As for `tell`, or a setting is unknown to the endpoint, at the first piece; the endpoint
                 can't be reached, refuses, or breaks off.
         """
-        if not isinstance(settings, Settings):
-            settings = Settings.from_mapping({} if settings is None else settings)
-        under_way, stop = TextUnderWay(self.name, opening, settings, seed), stop or threading.Event()
-        try:
-            fields = fields_for(self.endpoint.server, settings, under_way.seed)
-            with closing(ask(self.endpoint, under_way.prompt, fields, stop)) as chunks:
-                yield from _told(under_way, chunks, stop)
-        except Cancelled:
-            under_way.ended_by = "stopped"
-        except Failure as error:
-            raise StoryLabError(f"{self.name} can't tell: its endpoint {self.endpoint.url} {error}") from None
-        except StoryLabError as error:
-            raise StoryLabError(f"{self.name} can't tell: {error}") from None
-        yield under_way.telling()
+        with Watch(self.name, _computed) as watch:
+            if not isinstance(settings, Settings):
+                settings = Settings.from_mapping({} if settings is None else settings)
+            watch.under_way = under_way = TextUnderWay(self.name, opening, settings, seed, _computed)
+            stop = stop or threading.Event()
+            try:
+                fields = fields_for(self.endpoint.server, settings, under_way.seed)
+                with closing(ask(self.endpoint, under_way.prompt, fields, stop)) as chunks:
+                    yield from _told(under_way, chunks, stop)
+            except Cancelled:
+                under_way.ended_by = "stopped"
+            except Failure as error:
+                raise StoryLabError(f"{self.name} can't tell: its endpoint {self.endpoint.url} {error}") from None
+            except StoryLabError as error:
+                raise StoryLabError(f"{self.name} can't tell: {error}") from None
+            telling = under_way.telling()
+        yield telling
 
     def _refuse(self, *_: object) -> NoReturn:
         raise StoryLabError(
@@ -71,6 +75,11 @@ class RemoteStoryteller(Teller):
 
     kind = tokenizer = model = mute = dtype = property(_refuse)
     begin = session = company = chooser = started_engine = _refuse
+
+
+def _computed() -> tuple[str, str]:
+    """Engine and dtype; what the endpoint computes in is its own affair."""
+    return "endpoint", ""
 
 
 def _told(under_way: TextUnderWay, chunks: Iterator[Chunk], stop: threading.Event) -> Iterator[Piece]:
