@@ -12,6 +12,7 @@ from storylab.evaluation.cli import add_commands as add_evaluation_commands
 from storylab.exhibits.cli import add_commands as add_exhibit_commands
 from storylab.exhibits.commands import add_commands as add_live_commands
 from storylab.inspection.cli import add_commands as add_inspection_commands
+from storylab.memory import enough_memory
 from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings, where
 from storylab.storytellers import Piece, describe, load
 from storylab.storytellers.sources import PROJECT
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     options = _parser().parse_args(arguments)
     try:
-        options.command(options)
+        with enough_memory():
+            options.command(options)
     except StoryLabError as error:
         print(f"storylab: {error}", file=sys.stderr)
         return 2

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from storylab.errors import StoryLabError
+from storylab.files import put_all_back
 from storylab.storytellers.sources import PROJECT, Source, parse_source
 from storylab.storytellers.weights import CheckpointState, inspect_checkpoint, told_by_recipe
 from storylab.training.base import require_base
@@ -77,6 +78,7 @@ def listed() -> list[Entry]:
 
 def catalogue() -> list[Entry]:
     """The entries of the catalogue file, then every other folder under `checkpoints/` that holds a model."""
+    put_all_back(CHECKPOINTS)
     return listed() + list(_unlisted({entry.folder for entry in listed()}))
 
 

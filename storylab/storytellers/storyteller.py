@@ -16,6 +16,7 @@ from storylab.engines.choice import engine_for
 from storylab.engines.eight_bits import round_matrices
 from storylab.engines.names import named_dtype, named_engine
 from storylab.errors import StoryLabError
+from storylab.memory import enough_memory, is_memory_error
 from storylab.models.loading import load_model, stamp
 from storylab.storytellers.heap import trim
 from storylab.storytellers.kinds import KINDS, Kind, Session
@@ -68,13 +69,14 @@ class Storyteller:
 
         def open_model() -> PreTrainedModel:
             try:
-                model = load_model(KINDS[kind].model_class, base_folder or folder, DTYPES[dtype])
-                if base_folder:
-                    lay_over(model, base_folder, folder)
-                model = _move(model, device).eval().requires_grad_(False)
-                if dtype == "int8" and model.device.type == "cpu":  # it is refused elsewhere
-                    round_matrices(model)
-                return model
+                with enough_memory():
+                    model = load_model(KINDS[kind].model_class, base_folder or folder, DTYPES[dtype])
+                    if base_folder:
+                        lay_over(model, base_folder, folder)
+                    model = _move(model, device).eval().requires_grad_(False)
+                    if dtype == "int8" and model.device.type == "cpu":  # it is refused elsewhere
+                        round_matrices(model)
+                    return model
             except StoryLabError as error:
                 raise StoryLabError(f"{name} can't be loaded: {error}") from None
 
@@ -128,7 +130,7 @@ class Storyteller:
             stop: Ends the telling when set, before the next token; so does closing the iterator.
 
         Raises:
-            StoryLabError: As for `tell`, at the first piece.
+            StoryLabError: As for `tell`, at the first piece; or there is too little memory, at any.
         """
         if not isinstance(settings, Settings):
             settings = Settings.from_mapping({} if settings is None else settings)
@@ -138,7 +140,8 @@ class Storyteller:
         else:
             choices = self._choices(under_way)
         while not stop.is_set():
-            choice = next(choices, None)
+            with enough_memory(f"{self.name} can't go on"):
+                choice = next(choices, None)
             piece = None if choice is None else under_way.add(choice)
             if piece is None:
                 break
@@ -226,4 +229,6 @@ def _move(model: PreTrainedModel, device: str) -> PreTrainedModel:
     try:
         return model.to(device)
     except (RuntimeError, AssertionError) as error:  # torch's, for a device that is not there or none at all
+        if is_memory_error(error):
+            raise
         raise StoryLabError(str(error).strip().splitlines()[0]) from None
