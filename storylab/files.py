@@ -43,6 +43,11 @@ def write_text(path: Path, text: str) -> None:
         write_atomically(path, lambda part: part.write_text(text, encoding="utf-8", newline="\n"))
 
 
+def written(name: str) -> str:
+    """A file's name or path as text that can be written, though its bytes may be none of the system's language."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 @contextmanager
 def storing(path: Path) -> Iterator[None]:
     """A disk that is full, read-only or broken becomes one sentence about the file or folder that is written.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from storylab.decoding import check_seed
 from storylab.engines.names import FP32
-from storylab.files import only_one
+from storylab.files import only_one, written
 from storylab.shell import Arguments, add_device, add_json, add_model, print_json, where
 from storylab.stories import Splits, read_stories, refuse_leakage
 from storylab.storytellers import load
@@ -172,7 +172,7 @@ def _command(command: str, options: Arguments, names: list[str]) -> str:
     parts = ["--models", ",".join(names)]
     for name in ("data", "training"):
         if value := getattr(options, name):
-            parts += [f"--{name}", value if value.startswith("hub:") else Path(value).name]
+            parts += [f"--{name}", written(value if value.startswith("hub:") else Path(value).name)]
     if options.limit:
         parts += ["--limit", str(options.limit)]
     if mauve := getattr(options, "mauve", None):

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from storylab.files import new_folder
+from storylab.files import new_folder, written
 from storylab.training.card import Outcome, model_card
 from storylab.training.partial import save_trained
 from storylab.training.recipe import Recipe
@@ -19,7 +19,7 @@ def without_places(recipe: Recipe) -> Recipe:
     for key in ("stories", "validation", "test", "text", "vocabulary", "init_from"):
         value = getattr(recipe, key)
         outside = Path(value).is_absolute() or ".." in Path(value).parts or key in ("stories", "validation", "test")
-        named[key] = Path(value).name if outside and not value.startswith("hub:") else value
+        named[key] = written(Path(value).name if outside and not value.startswith("hub:") else value)
     return replace(recipe, **named)
 
 

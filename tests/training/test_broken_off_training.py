@@ -163,6 +163,15 @@ def test_garbage_at_the_end_of_the_log_is_dropped(recipe, undisturbed, tmp_path)
     assert log.read_bytes() == whole
 
 
+def test_a_file_whose_name_is_no_text_costs_no_checkpoint(recipe, tmp_path, tiny_csv):
+    from dataclasses import replace
+
+    named = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.csv")  # Latin-1
+    shutil.copyfile(tiny_csv, named)
+    checkpoint = train(replace(recipe, stories=named), tmp_path, should_stop=lambda: True)
+    assert 'stories = "caf\\\\xe9.csv"' in (checkpoint / "recipe.toml").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(("warmup", "said"), [(5, ""), (12, "the 12 steps are over before the warm-up of 12 is")])
 def test_a_warm_up_that_never_ends_is_said(recipe, tmp_path, capsys, warmup, said):
     from dataclasses import replace
