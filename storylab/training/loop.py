@@ -102,7 +102,7 @@ def train(
         callbacks: Each is called with a record after every `log_every` steps ("loss" in it), after every
             validation ("validation_loss", and "best" where it is the lowest) and every `save_every` steps
             ("save").
-        should_stop: Asked in every step, the last of which it makes it; of several processes, any may say so.
+        should_stop: Asked after every step; of several processes, any may say so for all.
 
     Returns:
         The progress at the end.
@@ -126,9 +126,7 @@ def train(
             loss = summed_loss(model, batch, recipe.label_smoothing) / labels
             accelerator.backward(loss * accelerator.num_processes)  # which average their gradients
             step_loss += loss.detach()
-        ends = torch.tensor(float(should_stop()), device=accelerator.device)
-        loss, ends = accelerator.reduce(torch.stack([step_loss, ends]), "sum").tolist()
-        loss = _finite(loss, progress.step)
+        loss = _finite(accelerator.reduce(step_loss, "sum").item(), progress.step)
         if recipe.clip:
             accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
         share = rate(progress.step, steps, recipe)
@@ -145,7 +143,7 @@ def train(
             progress.recent_labels + labels,
         )
         position = {"step": progress.step, "steps": steps, "seconds": round(progress.seconds, 1)}
-        last = progress.step == steps or ends > 0
+        last = progress.step == steps or _any(should_stop(), accelerator)
         if progress.step % recipe.log_every == 0 or last:
             elapsed = time.perf_counter() - recent_start
             tell(
@@ -171,6 +169,11 @@ def train(
         if last:
             break
     return progress
+
+
+def _any(stops: bool, accelerator: Accelerator) -> bool:
+    """Whether any process says so: one that went on alone would wait for the others' gradients for ever."""
+    return accelerator.reduce(torch.tensor(int(stops), device=accelerator.device), "sum").item() > 0
 
 
 def _finite(loss: float, step: int) -> float:
