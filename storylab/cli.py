@@ -13,6 +13,7 @@ from storylab.evaluation.cli import add_commands as add_evaluation_commands
 from storylab.exhibits.cli import add_commands as add_exhibit_commands
 from storylab.exhibits.commands import add_commands as add_live_commands
 from storylab.inspection.cli import add_commands as add_inspection_commands
+from storylab.memory import enough_memory
 from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings, where
 from storylab.storytellers import Piece, describe, load
 from storylab.storytellers.catalog import probe_endpoints
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end = None
     try:
         end = begin(__version__)
-        return options.command(options) or 0
+        with enough_memory():
+            return options.command(options) or 0
     except StoryLabError as error:
         print(f"storylab: {error}", file=sys.stderr)
         return 2

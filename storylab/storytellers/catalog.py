@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from storylab.errors import StoryLabError
+from storylab.files import put_all_back
 from storylab.storytellers.remote.endpoint import Endpoint, is_endpoint
 from storylab.storytellers.remote.reach import probe
 from storylab.storytellers.remote.source import REMOTE, EndpointSource
@@ -104,6 +105,7 @@ def _own() -> list[Entry]:
 
 def catalogue() -> list[Entry]:
     """The entries of the catalogue files, then every other folder under `checkpoints/` that holds a model."""
+    put_all_back(CHECKPOINTS)
     entries = listed() + _own()
     names = {entry.name for entry in entries}
     here = {entry.folder for entry in entries if entry.kind != REMOTE}

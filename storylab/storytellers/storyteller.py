@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from storylab.engines.choice import engine_for
 from storylab.engines.eight_bits import round_matrices
 from storylab.engines.names import AUTO, BF16, FP32, INT8, ONNX, TORCH, named_dtype, named_engine
 from storylab.errors import StoryLabError
+from storylab.memory import enough_memory, is_memory_error
 from storylab.models.loading import load_model, stamp
 from storylab.storytellers.heap import trim
 from storylab.storytellers.kinds import KINDS, Kind, Session
@@ -70,24 +72,23 @@ class Storyteller(Teller):
 
         def open_model() -> PreTrainedModel:
             computed = torch.bfloat16 if dtype == BF16 else torch.float32
-            model = load_model(KINDS[kind].model_class, base_folder or folder, computed)
-            if base_folder:
-                lay_over(model, base_folder, folder)
-            return _move(model, device).eval().requires_grad_(False)
+            with enough_memory():
+                model = load_model(KINDS[kind].model_class, base_folder or folder, computed)
+                if base_folder:
+                    lay_over(model, base_folder, folder)
+                return _move(model, device).eval().requires_grad_(False)
 
-        try:
+        with _loading(name):
             model = open_model()
             storyteller = cls(name, title, KINDS[kind](model, shared_tokenizer(folder)), folder)
             storyteller.engine = engine_for(model, engine, dtype)
-        except StoryLabError as error:
-            raise StoryLabError(f"{name} can't be loaded: {error}") from None
         storyteller.engine_may_fail = engine == AUTO and dtype in (AUTO, FP32)
         opened = stamp(folder, base_folder)
 
         def open_again() -> PreTrainedModel:
             if stamp(folder, base_folder) != opened:
                 raise StoryLabError(f"{name} has changed on disk since it was opened; start anew to read with it")
-            with torch.inference_mode(False):  # whoever asks may be inside it, and others train copies
+            with _loading(name), torch.inference_mode(False):  # whoever asks may be inside it, and others train copies
                 model = open_model()
                 if dtype == INT8:  # somebody wants to know what it makes of scores
                     round_matrices(model)
@@ -115,7 +116,8 @@ class Storyteller(Teller):
             else:
                 choices = self._choices(under_way)
             while not stop.is_set():
-                choice = next(choices, None)
+                with enough_memory(f"{self.name} can't go on"):
+                    choice = next(choices, None)
                 piece = None if choice is None else under_way.add(choice)
                 if piece is None:
                     break
@@ -204,8 +206,19 @@ class Storyteller(Teller):
         return self.kind.model
 
 
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    """Whatever stands against opening a storyteller is told with its name."""
+    try:
+        yield
+    except StoryLabError as error:
+        raise StoryLabError(f"{name} can't be loaded: {error}") from None
+
+
 def _move(model: PreTrainedModel, device: str) -> PreTrainedModel:
     try:
         return model.to(device)
     except (RuntimeError, AssertionError) as error:  # torch's, for a device that is not there or none at all
+        if is_memory_error(error):
+            raise
         raise StoryLabError(str(error).strip().splitlines()[0]) from None

@@ -4,7 +4,9 @@ import hashlib
 import json
 import math
 import os
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from storylab.errors import StoryLabError
+from storylab.files import only_one, put_all_back
 from storylab.framing import WINDOW
 from storylab.models.loading import positions_of
 from storylab.tokenizers import load_tokenizer, train_vocabulary, vocabulary_hash
@@ -109,10 +112,11 @@ def run(
         The checkpoint's folder.
 
     Raises:
-        StoryLabError: Stories, recipe, weights or state are at fault, before any training; or the loss is
-            no number any more.
+        StoryLabError: Stories, recipe, weights or state are at fault, or another training is under way in the same
+            folder, before any training; or the loss is no number any more, or nothing can be written.
     """
     disable_progress_bar()  # transformers' own, for loading and saving
+    put_all_back(checkpoints)
     check_shape(recipe)
     base_folder = find_base(recipe.base) if recipe.base else None
     if base_folder and base_folder.resolve() == (checkpoints / recipe.name).resolve():
@@ -126,53 +130,57 @@ def run(
     optimizers = make_optimizers(model, recipe)
     model = accelerator.prepare(model)
     bare = accelerator.unwrap_model(model)
-    main, folder = accelerator.is_main_process, runs / recipe.name
-    progress, mark = Progress(), _mark(recipe, corpus, base_folder)
-    keeper = Keeper(bare, optimizers, progress, folder / "state.pt", mark, main)
-    if resume:
-        progress = keeper.resume()
-    else:
-        keeper({"save": True})  # so that there is something to resume from the first step on, and nothing older
+    main, folder, target = accelerator.is_main_process, runs / recipe.name, checkpoints / recipe.name
+    steps = steps_of(recipe, framing)
+    if main and not quiet and steps <= recipe.warmup:
+        told = f"train: the {steps} steps are over before the warm-up of {recipe.warmup} is: lower warmup"
+        print(told, file=sys.stderr)
+    with only_one(folder, "a training") if main else nullcontext():
+        progress, mark = Progress(), _mark(recipe, corpus, base_folder)
+        keeper = Keeper(bare, optimizers, progress, folder / "state.pt", mark, main)
+        if resume:
+            progress = keeper.resume()
+        else:
+            keeper({"save": True})  # so that there is something to resume from the first step on, and nothing older
 
-    ratio = corpus.labels_per_word(tokenizer)
+        ratio = corpus.labels_per_word(tokenizer)
 
-    def add_words(record: Record) -> None:
-        if "validation_loss" in record:
-            record["perplexity_per_word"] = math.exp(min(record["validation_loss"] * ratio, 100.0))
+        def add_words(record: Record) -> None:
+            if "validation_loss" in record:
+                record["perplexity_per_word"] = math.exp(min(record["validation_loss"] * ratio, 100.0))
 
-    listeners: list[Callable[[Record], None]] = [add_words, keeper, *callbacks]
-    bar = None
-    if main:
-        log = JsonLines(folder / "log.jsonl", keep_until=progress.step if resume else None)
-        listeners.append(log)
-        if recipe.sample:
-            listeners.append(Sampler(bare, tokenizer, recipe.sample, log))
-        if not quiet:
-            bar = ProgressBar(recipe.name, steps_of(recipe, framing), progress.step)
-            listeners.append(bar)
-    try:
-        train(model, optimizers, recipe, framing, validation, accelerator, progress, listeners, should_stop)
-    finally:
-        if bar:
-            bar.close()
+        listeners: list[Callable[[Record], None]] = [add_words, keeper, *callbacks]
+        bar = None
+        if main:
+            log = JsonLines(folder / "log.jsonl", keep_until=progress.step if resume else None)
+            listeners.append(log)
+            if recipe.sample:
+                listeners.append(Sampler(bare, tokenizer, recipe.sample, log))
+            if not quiet:
+                bar = ProgressBar(recipe.name, steps, progress.step)
+                listeners.append(bar)
+        try:
+            train(model, optimizers, recipe, framing, validation, accelerator, progress, listeners, should_stop)
+        finally:
+            if bar:
+                bar.close()
 
-    target = checkpoints / recipe.name
-    if main:
-        bare = accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # no autocast from here on
-        if recipe.keep == "best":
-            keeper.load_best()
-        bare, trained = finish(bare, base_folder)
-        outcome = Outcome(
-            recipe=without_places(recipe),
-            corpus=corpus,
-            parameters=sum(parameter.numel() for parameter in bare.parameters()),
-            trained=trained,
-            base_folder=base_folder,
-            progress=progress,
-            hardware=describe_hardware(accelerator),
-            perplexities=corpus.perplexities(bare, tokenizer),
-        )
-        export(bare, tokenizer, outcome, folder / "log.jsonl", target, recipe.init_from)
+        if main:
+            bare = accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # no autocast from here on
+            if recipe.keep == "best":
+                keeper.load_best()
+            bare, trained = finish(bare, base_folder)
+            outcome = Outcome(
+                recipe=without_places(recipe),
+                corpus=corpus,
+                parameters=sum(parameter.numel() for parameter in bare.parameters()),
+                trained=trained,
+                base_folder=base_folder,
+                progress=progress,
+                hardware=describe_hardware(accelerator),
+                perplexities=corpus.perplexities(bare, tokenizer),
+            )
+            export(bare, tokenizer, outcome, folder / "log.jsonl", target, recipe.init_from)
     accelerator.wait_for_everyone()
     return target
 

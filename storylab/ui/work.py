@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
-from storylab.errors import StoryLabError
+from storylab.ui.problems import problem_of
 from storylab.ui.texts import Say
-from storylab.watching import note
 
 T = TypeVar("T")
 QUICK = 0.02
@@ -85,11 +84,8 @@ class Work:
     def _run(self) -> None:
         try:
             self.work()
-        except StoryLabError as error:
-            self.problem = str(error)
-        except Exception as error:  # whatever it is, the visitor is told that, and the log what
-            note(error)
-            self.problem = self.say("problem_broken")
+        except Exception as error:
+            self.problem = problem_of(error, self.say)
 
 
 class Latest(Generic[T]):
