@@ -1,10 +1,38 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there when written, and plain files of a bounded size when read."""
 
+import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from storylab.errors import StoryLabError
+
+MOST_TEXT = 64_000_000
+"""Bytes of a text file that is read as a whole; a tokenizer of a large vocabulary has half of it."""
+
+
+def read_text(path: Path, most: int = MOST_TEXT, errors: str = "strict") -> str:
+    """The text of a UTF-8 file, read as a whole.
+
+    A name may lead anywhere: what is no plain file (a pipe, a device) would be waited for, or never end.
+
+    Args:
+        path: The file, or a link to it.
+        most: The bytes that it may have.
+        errors: What becomes of bytes that are not UTF-8, as `bytes.decode` has it.
+
+    Raises:
+        OSError: It is no plain file, is larger, or can't be read.
+        ValueError: It is not UTF-8, or the path is none.
+    """
+    about = os.stat(path)
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    if about.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {about.st_size:,} bytes, at most {most:,} are read", str(path))
+    with open(path, "rb") as file:
+        return file.read(most).decode("utf-8", errors)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 from storylab.decoding import Settings, check_seed
 from storylab.errors import StoryLabError
 from storylab.storytellers import Telling, load
+from storylab.storytellers.catalog import OWN_NAME
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
 
-OWN_NAME = "yours"
-"""The name of the storyteller that a visitor has trained on the page."""
 MOST_OWN = 8
 """Visitors whose own storyteller is kept; of more, the oldest is given up."""
 MOST_VISITORS = 1000
