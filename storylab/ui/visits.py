@@ -14,6 +14,7 @@ from storylab.decoding import Settings, check_seed
 from storylab.errors import StoryLabError
 from storylab.storytellers import Telling, load
 from storylab.storytellers.catalog import OWN_NAME
+from storylab.ui.uploads import Uploads
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
@@ -71,6 +72,7 @@ class Visits:
     def __init__(self) -> None:
         self._visits: dict[str, _Visit] = {}
         self._own: dict[str, Storyteller] = {}
+        self.uploads = Uploads()
         self._guard = threading.Lock()
 
     def start(self, visitor: str, runs: Iterable[Run]) -> None:
@@ -114,7 +116,8 @@ class Visits:
                 visit.end()
 
     def leave(self, visitor: str) -> None:
-        """Forget a visitor whose page is closed, and end what is still told."""
+        """Forget a visitor whose page is closed, with their files, and end what is still told."""
+        self.uploads.leave(visitor)
         with self._guard:
             self._own.pop(visitor, None)
             if visit := self._visits.pop(visitor, None):
