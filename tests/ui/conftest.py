@@ -1,6 +1,8 @@
 """A copy of the project whose page is served to all tests, with a damaged storyteller beside the committed ones."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 COMMITTED = ("encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned")
+HOSTILE = '<story-hit></story-hit><img src=x onerror="window.storylabHit=9"> **bolded**'
+"""What the damaged checkpoint says of itself, where its makers may say what they like."""
 HERE = "http://127.0.0.1:"
 PATIENCE = 120  # seconds; a busy machine is no reason to fail
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -55,6 +59,12 @@ def site(tmp_path_factory, root) -> Path:
     shutil.copytree(root / "checkpoints" / "seq2seq", checkpoints / "damaged")
     weights = checkpoints / "damaged" / "model.safetensors"
     os.truncate(weights, weights.stat().st_size // 2)
+    recipe, log = checkpoints / "damaged" / "recipe.toml", checkpoints / "damaged" / "log.jsonl"
+    told = re.sub("^(title|note) = .*$", rf"\1 = '{HOSTILE}'", recipe.read_text(), flags=re.MULTILINE)
+    recipe.write_text(told)
+    last = json.loads(log.read_text().splitlines()[-1])
+    with open(log, "a") as file:
+        file.write(json.dumps({"step": last["step"], "sample": HOSTILE}) + "\n")
     return folder
 
 

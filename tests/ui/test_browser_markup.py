@@ -1,0 +1,89 @@
+"""Whatever somebody types, links to, uploads or calls a checkpoint, the page shows it as it stands."""
+
+import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+HIT = (
+    '<img src=x onerror="window.storylabHit=1"><story-hit></story-hit><script>window.storylabHit=2</script> '
+    "[linked](javascript:window.storylabHit=3) **bolded** {{window.storylabHit=4}} ${window.storylabHit=5} dog."
+)
+FOUND = """() => [
+  String(window.storylabHit ?? ""),
+  ...[...document.querySelectorAll("story-hit, img[src=x], a[href^='javascript:']")].map((one) => one.outerHTML),
+  ...[...document.querySelectorAll("strong, b, em, a")].map((e) => e.textContent).filter((t) => /^(bold|link)ed$/.test(t)),
+].filter(Boolean)"""
+FIELDS = "textarea:visible:enabled, input[type=text]:visible:enabled"
+
+
+def nothing_came_of_it(page: Page) -> None:
+    assert page.evaluate(FOUND) == []
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def test_what_a_link_says_is_text(open_page):
+    page = open_page(opening=HIT, models=HIT, preset=HIT, seed=HIT, temperature=HIT, luck=HIT)
+    expect(page.locator("#problem")).to_contain_text("storyteller '<img src=x onerror=")
+    nothing_came_of_it(page)
+
+
+TABS = {
+    "compare": ".card.told",
+    "tokens": "#tokens-view .reading",
+    "decoding": "#decoding-run",
+    "stories": "#stories-cuts",
+}
+
+
+@pytest.mark.parametrize(("tab", "shown"), TABS.items())
+def test_what_is_typed_into_every_field_is_text(open_page, tab, shown):
+    query = {"models": "seq2seq", "max_new_tokens": "12"} if tab == "compare" else {}
+    page = open_page(tab=tab, **query)
+    for field in page.locator(FIELDS).all():
+        field.fill("\n".join([HIT] * 5) if tab == "stories" else HIT)
+    for seed in page.locator("#seed input:visible, #tokens-seed input:visible, #decoding-seed input:visible").all():
+        nothing_came_of_it(page)
+        seed.fill("")
+    page.locator(f"#{tab}-run").click()
+    expect(page.locator(shown).first).to_be_visible()
+    if tab != "decoding":
+        expect(page.locator(shown).first).to_contain_text("window.storylabHit")
+    nothing_came_of_it(page)
+
+
+def test_a_checkpoint_of_any_title_note_and_log_is_text(open_page):
+    page = open_page(tab="training", first="checkpoints/damaged", told="damaged")
+    expect(page.locator("#training-cost")).to_contain_text("<story-hit>")
+    expect(page.locator("#told")).to_contain_text("<story-hit>")
+    expect(page.locator("#recipe-table")).to_contain_text("<story-hit>")
+    nothing_came_of_it(page)
+    open_tab(page, "Compare")
+    expect(page.locator("#not-ready")).to_contain_text("<story-hit>")
+    nothing_came_of_it(page)
+
+
+def test_an_own_csv_of_markup_is_text(open_page, tmp_path):
+    quoted = HIT.replace('"', '""')
+    sentence = f'"{quoted}"'
+    rows = ["storyid,storytitle,sentence1,sentence2,sentence3,sentence4,sentence5," + sentence]
+    rows += [",".join([sentence] * 8)] * 2 + [",".join([sentence] * 3)]
+    path = tmp_path / "<story-hit>.csv"
+    path.write_text("\n".join(rows) + "\n")
+    page = open_page(tab="stories")
+    page.locator("#stories-file input[type=file]").set_input_files(path)
+    expect(page.locator("#stories-figures .left-out")).to_contain_text("row 3")
+    nothing_came_of_it(page)
+    open_tab(page, "Results")
+    page.locator("#own-file input[type=file]").set_input_files(path)
+    expect(page.locator("#own-file")).to_contain_text(".csv")
+    page.locator("#own-storytellers input").first.uncheck()
+    page.locator("#results-run").click()
+    expect(page.locator("#own-report")).to_contain_text("row 3")
+    nothing_came_of_it(page)
