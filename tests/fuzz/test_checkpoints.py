@@ -76,7 +76,7 @@ def put(folder, contents: dict[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
-@cases(250, contents=files, model=st.one_of(st.none(), weights))
+@cases(150, contents=files, model=st.one_of(st.none(), weights))
 def test_a_folder_is_ready_or_broken_and_the_list_stands(listed_here, contents, model):
     put(listed_here / "strange", SOUND | contents | ({} if model is None else {"model.safetensors": model}))
     state = inspect_checkpoint(listed_here / "strange")
@@ -98,7 +98,7 @@ records = st.dictionaries(
 
 
 @cases(
-    150,
+    100,
     lines=st.one_of(logs, st.lists(records.map(lambda record: json.dumps(record).encode()), max_size=6)),
     card=texts,
 )

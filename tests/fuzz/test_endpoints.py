@@ -77,22 +77,22 @@ def arguments_of(call) -> dict:
     return {"opening": OPENING, "model": MODEL, **text, **({"position": 0} if call is api_inspection.branch else {})}
 
 
-@cases(160, call=st.sampled_from(CALLS), opening=bad_openings)
+@cases(120, call=st.sampled_from(CALLS), opening=bad_openings)
 def test_an_opening_that_is_none(call, opening):
     refused(call, **arguments_of(call) | {"opening": opening})
 
 
-@cases(160, call=st.sampled_from(CALLS), model=bad_names)
+@cases(120, call=st.sampled_from(CALLS), model=bad_names)
 def test_a_storyteller_that_there_is_not(call, model):
     refused(call, **arguments_of(call) | {"model": model})
 
 
-@cases(160, call=st.sampled_from((api.tell, api_inspection.strategies)), seed=bad_seeds)
+@cases(120, call=st.sampled_from((api.tell, api_inspection.strategies)), seed=bad_seeds)
 def test_a_seed_that_is_none(call, seed):
     refused(call, **arguments_of(call) | {"seed": seed})
 
 
-@cases(250, call=st.sampled_from((api.tell, api_inspection.next)), settings=bad_settings)
+@cases(180, call=st.sampled_from((api.tell, api_inspection.next)), settings=bad_settings)
 def test_settings_that_are_none(call, settings):
     refused(call, **arguments_of(call) | {"settings": settings})
 
@@ -100,7 +100,7 @@ def test_settings_that_are_none(call, settings):
 bad_texts = st.one_of(values.filter(lambda value: not isinstance(value, str)), long_texts, st.just("a\ud800b"))
 
 
-@cases(60, call=st.sampled_from((api_inspection.tokens, api_inspection.branch, api_inspection.next)), text=bad_texts)
+@cases(40, call=st.sampled_from((api_inspection.tokens, api_inspection.branch, api_inspection.next)), text=bad_texts)
 def test_a_text_that_is_none(call, text):
     refused(call, **arguments_of(call) | {"text": text})
 
@@ -110,7 +110,7 @@ bad_tokens = values.filter(lambda value: value is not None and not isinstance(va
 
 
 @cases(
-    60,
+    40,
     changes=st.one_of(
         st.builds(lambda p: {"position": p}, bad_positions), st.builds(lambda t: {"token": t}, bad_tokens)
     ),

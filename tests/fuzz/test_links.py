@@ -53,7 +53,7 @@ def htmls(filled: list) -> list[str]:
     return [value for value in told if isinstance(value, str) and value.startswith("<")]
 
 
-@cases(200, key=st.sampled_from([kind.key for kind in TABS]), query=queries)
+@cases(120, key=st.sampled_from([kind.key for kind in TABS]), query=queries)
 def test_a_link_fills_a_tab_or_is_left_out(tabs, key, query):
     filled = tabs[key].arrive(query | {"tab": key}, Say())
     assert len(filled) == len(tabs[key].arriving)
@@ -90,7 +90,7 @@ def _written(held) -> str:
         return "[NaN"
 
 
-@cases(200, held=kept)
+@cases(120, held=kept)
 def test_a_browsers_history_holds_tellings_or_nothing(held):
     html = listed(read_history(held), Say())
     assert not any(markup in html for markup in MARKUP if "<" in markup)

@@ -68,7 +68,7 @@ def sound_or_refused(read, *arguments):
 
 
 @cases(
-    350,
+    200,
     read=st.sampled_from((read_recipe, read_recipe, read_vocabulary_recipe, read_prepare_recipe)),
     document=documents,
 )
@@ -89,7 +89,7 @@ changes = st.one_of(
 )
 
 
-@cases(150, change=changes)
+@cases(100, change=changes)
 def test_a_change_on_the_command_line_is_sound_or_refused(folder, change):
     path = folder / "mine.toml"
     path.write_text(tomli_w.dumps(SOUND))
@@ -111,7 +111,7 @@ catalogues = st.one_of(
 )
 
 
-@cases(200, document=catalogues)
+@cases(120, document=catalogues)
 def test_a_catalogue_is_sound_or_refused(folder, document):
     path = folder / "catalog.toml"
     path.write_bytes(document)

@@ -58,7 +58,7 @@ def refused_or_read(read, path) -> None:
     assert path.read_bytes() == before
 
 
-@cases(300, read=st.sampled_from((read_stories, read_corpus, read_own, read_cloze)), content=files)
+@cases(200, read=st.sampled_from((read_stories, read_corpus, read_own, read_cloze)), content=files)
 def test_any_file_is_read_or_refused(folder, read, content):
     path = folder / "stories.csv"
     path.write_bytes(content)

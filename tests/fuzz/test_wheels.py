@@ -55,7 +55,7 @@ wheels = st.one_of(
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@cases(250, content=wheels)
+@cases(150, content=wheels)
 def test_a_wheel_gives_its_one_file_or_is_refused(folder, content):
     inside = folder / "inside"
     inside.mkdir(exist_ok=True)

@@ -62,9 +62,9 @@ def site(tmp_path_factory, root) -> Path:
     recipe, log = checkpoints / "damaged" / "recipe.toml", checkpoints / "damaged" / "log.jsonl"
     told = re.sub("^(title|note) = .*$", rf"\1 = '{HOSTILE}'", recipe.read_text(), flags=re.MULTILINE)
     recipe.write_text(told)
-    last = json.loads(log.read_text().splitlines()[-1])
-    with open(log, "a") as file:
-        file.write(json.dumps({"step": last["step"], "sample": HOSTILE}) + "\n")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    told = [line | {"sample": HOSTILE} if "sample" in line else line for line in lines]
+    log.write_text("".join(json.dumps(line) + "\n" for line in told))
     return folder
 
 
