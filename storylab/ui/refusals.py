@@ -80,7 +80,7 @@ class Refusals:
         try:
             if _announced(scope) > MOST_BYTES:
                 raise _TooLarge
-            await self.app(scope, count, note)
+            await self.app(scope, await _parsed(count) if _is_call_of_tool(scope) else count, note)
         except Exception as error:
             if begun and isinstance(error.__cause__, HTTPException):  # a stream whose visitor is not known any more
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -102,6 +102,35 @@ class _TooLarge(Exception):
     """More is sent than is read."""
 
 
+class _NoJson(Exception):
+    """What must be JSON is none."""
+
+
+def _is_call_of_tool(scope: Message) -> bool:
+    return scope["method"] == "POST" and scope["path"].startswith(f"{API_PREFIX}/mcp")
+
+
+async def _parsed(receive: Receive) -> Receive:
+    """What gives a request's body once more, found to be JSON in UTF-8: mcp stumbles over any other.
+
+    Raises:
+        _NoJson: It is not.
+    """
+    messages = [await receive()]
+    while messages[-1].get("more_body"):
+        messages.append(await receive())
+    try:
+        json.loads(b"".join(message.get("body", b"") for message in messages).decode())
+    except (ValueError, RecursionError):
+        raise _NoJson from None
+    waiting = iter(messages)
+
+    async def again() -> Message:
+        return next(waiting, None) or await receive()
+
+    return again
+
+
 def _announced(scope: Message) -> int:
     """The bytes that a request says it has."""
     told = dict(scope["headers"]).get(b"content-length", b"0")
@@ -114,6 +143,8 @@ def _refusal(scope: Message, error: Exception) -> JSONResponse | None:
     name = json.dumps(path.rstrip("/").rpartition("/")[2][:60])
     if isinstance(error, _TooLarge):
         return _answer(413, f"at most {MOST_BYTES:,} bytes are read")
+    if isinstance(error, _NoJson):
+        return _answer(400, "the body is not JSON")
     if not path.startswith(API_PREFIX):
         return None
     if isinstance(error, FnIndexInferError):

@@ -2,8 +2,8 @@
 
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import nonsense
 import pytest
@@ -24,9 +24,19 @@ def pytest_runtest_makereport(item, call):
     item.failed_here = getattr(item, "failed_here", False) or outcome.get_result().failed
 
 
+@dataclass(repr=False)
+class Served:
+    """The page as it is served; Hypothesis would write all of it into its reports."""
+
+    url: str
+    uploads: Path
+    """The folders that it writes into."""
+    votes: Path
+
+
 @pytest.fixture(scope="session")
-def app(tmp_path_factory) -> Iterator[SimpleNamespace]:
-    """The page as it is served: `page`, its `url`, and the folders `uploads` and `votes` that it writes into."""
+def app(tmp_path_factory) -> Iterator[Served]:
+    """The page, until the last test."""
     folder = tmp_path_factory.mktemp("served")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -41,7 +51,7 @@ def app(tmp_path_factory) -> Iterator[SimpleNamespace]:
 
     page = build()
     url = serve(page)
-    yield SimpleNamespace(page=page, url=url.rstrip("/"), uploads=folder / "uploads", votes=folder / "votes")
+    yield Served(url.rstrip("/"), folder / "uploads", folder / "votes")
     page.close(verbose=False)
     patch.undo()
 

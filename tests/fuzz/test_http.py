@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -74,6 +75,7 @@ bodies = st.one_of(
 
 @cases(120, route=st.sampled_from(ROUTES), method=st.sampled_from(("POST", "POST", "GET", "PUT")), body=bodies)
 def test_a_request_of_any_form_is_answered_without_a_traceback(app, quiet, route, method, body):
+    method = "POST" if route == "mcp/" else method  # whoever gets it is given a stream that never ends
     status, answer = ask(app, method, f"/gradio_api/{route}", body)
     assert status < 500 or (route in ("run/tell", "api/tell") and json.loads(answer)["error"]), answer
     assert len(answer) < 20_000
@@ -189,7 +191,7 @@ def test_an_upload_of_any_name_lands_among_the_uploads(app, quiet, name, content
     status, answer = upload(app, name, content)
     assert status in (200, 400)
     for path in json.loads(answer) if status == 200 else []:
-        assert path.startswith(str(app.uploads)) and ".." not in path
+        assert path.startswith(str(app.uploads)) and ".." not in Path(path).parts
     assert not app.votes.exists()
 
 
