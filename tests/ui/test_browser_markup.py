@@ -72,6 +72,7 @@ def test_a_checkpoint_of_any_title_note_and_log_is_text(open_page):
     expect(page.locator("#recipe-table")).to_contain_text("<story-hit>")
     nothing_came_of_it(page)
     open_tab(page, "Compare")
+    page.get_by_role("button", name="not ready").click()
     expect(page.locator("#not-ready")).to_contain_text("<story-hit>")
     nothing_came_of_it(page)
 
