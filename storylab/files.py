@@ -1,9 +1,11 @@
-"""Files and folders that are whole or not there, whatever ends the process that writes them."""
+"""Files and folders that are whole or not there, whatever ends the process that writes them; plain files when read."""
 
+import errno
 import glob
 import os
 import re
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +20,31 @@ ATTEMPTS = 3
 """Times that a folder is moved to its place: who looks at the very moment may have put the older one back."""
 _LOCK = ".lock"
 _SYSTEM = re.compile(r"\(os error (\d+)\)")
+MOST_TEXT = 64_000_000
+"""Bytes of a text file that is read as a whole; a tokenizer of a large vocabulary has half of it."""
+
+
+def read_text(path: Path, most: int = MOST_TEXT, errors: str = "strict") -> str:
+    """The text of a UTF-8 file, read as a whole.
+
+    A name may lead anywhere: what is no plain file (a pipe, a device) would be waited for, or never end.
+
+    Args:
+        path: The file, or a link to it.
+        most: The bytes that it may have.
+        errors: What becomes of bytes that are not UTF-8, as `bytes.decode` has it.
+
+    Raises:
+        OSError: It is no plain file, is larger, or can't be read.
+        ValueError: It is not UTF-8, or the path is none.
+    """
+    about = os.stat(path)
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    if about.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {about.st_size:,} bytes, at most {most:,} are read", str(path))
+    with open(path, "rb") as file:
+        return file.read(most).decode("utf-8", errors)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -1,17 +1,19 @@
 """Which storytellers there are, and whether each can tell: read from files, without torch or network."""
 
 import os
+import re
 import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from storylab.errors import StoryLabError
-from storylab.files import put_all_back
-from storylab.storytellers.remote.endpoint import Endpoint, is_endpoint
+from storylab.files import put_all_back, read_text
+from storylab.rows import shortened
+from storylab.storytellers.remote.endpoint import Endpoint
 from storylab.storytellers.remote.reach import probe
 from storylab.storytellers.remote.source import REMOTE, EndpointSource
 from storylab.storytellers.sources import PROJECT, Source, parse_source
@@ -23,6 +25,10 @@ KINDS = ("encoder", "seq2seq", "causal", REMOTE)
 CATALOGUE = Path(__file__).with_name("catalog.toml")
 OWN = "STORYLAB_CATALOGUE"
 """The environment variable that names a catalogue file of the user's own."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What an entry of the catalogue file may be called: it stands in addresses, lists and names of files."""
+OWN_NAME = "yours"
+"""What a storyteller is called that somebody trains while the page looks on; a folder of that name goes by its path."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +77,34 @@ class Entry:
 @cache
 def _listed(path: Path) -> tuple[Entry, ...]:
     try:
-        with open(path, "rb") as file:
-            entries = tuple(Entry(**entry) for entry in tomllib.load(file)["storyteller"])
-        for entry in entries:
-            if entry.kind not in KINDS:
-                raise TypeError(f"{entry.name} is of kind {entry.kind!r}, not one of {', '.join(KINDS)}")
-            if (entry.kind == REMOTE) != is_endpoint(entry.source):
-                raise TypeError(f"{entry.name} must be of kind {REMOTE!r} if its source is an address, and else not")
-            entry.weights  # noqa: B018 - a source that can't be read is told here
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, StoryLabError) as error:
-        raise StoryLabError(f"{path.name} can't be read: {error}") from None
+        entries = tuple(_checked(entry) for entry in tomllib.loads(read_text(path))["storyteller"])
+    except KeyError:
+        raise StoryLabError(f"{path.name} can't be read: it lists no storyteller") from None
+    except (OSError, ValueError, TypeError, RecursionError, StoryLabError) as error:
+        raise StoryLabError(f"{path.name} can't be read: {shortened(str(error), 200)}") from None
+    names = [entry.name for entry in entries]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise StoryLabError(f"{path.name} can't be read: it lists {twice[0]} twice")
     return entries
+
+
+def _checked(told: dict[str, Any]) -> Entry:
+    """An entry of the file, once each of its values is found to be what it must be."""
+    entry = Entry(**told)
+    for part in fields(Entry):
+        value = getattr(entry, part.name)
+        if part.type in (str, int) and type(value) is not part.type:
+            raise TypeError(f"{part.name} must be {part.type.__name__}, not {shortened(repr(value))}")
+    if entry.name == OWN_NAME or not NAME.fullmatch(entry.name):
+        raise TypeError(f"{shortened(repr(entry.name))} can't be a storyteller's name")
+    if entry.kind not in KINDS:
+        raise TypeError(f"{entry.name} is of kind {shortened(repr(entry.kind))}, not one of {', '.join(KINDS)}")
+    if (entry.kind == REMOTE) != is_endpoint(entry.source):
+        raise TypeError(f"{entry.name} must be of kind {REMOTE!r} if its source is an address, and else not")
+    if min(entry.download_bytes, entry.parameters) < 0:
+        raise TypeError(f"{entry.name} has a size below 0")
+    entry.weights  # noqa: B018 - a source that can't be read is told here
+    return entry
 
 
 def listed() -> list[Entry]:
@@ -121,7 +144,8 @@ def _unlisted(known: set[Path]) -> Iterator[Entry]:
             title = state.title or folder.name
             source = f"checkpoints/{folder.name}"
             base = state.base or told_by_recipe(folder / "recipe.toml", "base")  # also where all weights were trained
-            yield Entry(folder.name, title, state.kind or "causal", source, base)
+            name = source if folder.name == OWN_NAME else folder.name
+            yield Entry(name, title, state.kind or "causal", source, base)
 
 
 def find(name: str) -> Entry:

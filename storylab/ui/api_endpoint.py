@@ -13,6 +13,7 @@ from gradio.utils import get_function_description
 
 from storylab.decoding.settings import shown
 from storylab.errors import StoryLabError
+from storylab.inspection.texts import check_text
 from storylab.storytellers import load
 from storylab.storytellers.catalog import find
 from storylab.ui.texts import Say
@@ -88,11 +89,11 @@ def storyteller_named(name: Any) -> "Storyteller":
 
 
 def text_in(value: Any, argument: str) -> str:
-    """The value of an argument that must be a string.
+    """The value of an argument that must be a string, maybe none, which a storyteller can read.
 
     Raises:
-        StoryLabError: It is anything else.
+        StoryLabError: It is anything else, or too long.
     """
     if not isinstance(value, str):
         raise StoryLabError(f"{argument} must be a string, not {shown(value)}")
-    return value
+    return check_text(value)

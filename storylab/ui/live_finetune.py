@@ -35,6 +35,7 @@ class OwnTraining:
 
     def __init__(self, tab: gr.Tab, label: Labels, visits: Visits, address: Address):
         self.line, self.visits, self.bases = Line(1000), visits, Latest[str](1000)
+        self.uploads = visits.uploads
         rows = _bases()
         limits = {"fewest": FEWEST_STORIES, "most": MOST_STORIES, "megabytes": MOST_BYTES / 1e6}
         limits["minutes"] = MOST_SECONDS / 60
@@ -86,6 +87,7 @@ class OwnTraining:
         telling = {"concurrency_limit": 2, "concurrency_id": "own-telling", **HIDDEN}
         gr.on([tell.click, self.opening.submit], self._tell, self.opening, told, **telling)
         tab.select(self._look, outputs=self.base, **AT_ONCE)
+        self.uploads.watch(self.file, "finetune")
 
     @property
     def arriving(self) -> Mapping[gr.blocks.Block, tuple[str, ...]]:
@@ -116,7 +118,7 @@ class OwnTraining:
         except StoryLabError as error:
             return _refusal(str(error).replace(path, Path(path).name))
         finally:
-            Path(path).unlink(missing_ok=True)
+            self.uploads.release(request.session_hash, "finetune", path)
 
     def _ask_small(self, request: gr.Request, base: str | None) -> list[Any]:
         return [*self._ask(request, small_corpus().stories, 0, base)[:-1], gr.skip()]

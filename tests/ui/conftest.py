@@ -1,6 +1,8 @@
 """A copy of the project whose page is served to all tests, with a damaged storyteller beside the committed ones."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 COMMITTED = ("encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned")
+HOSTILE = '<story-hit></story-hit><img src=x onerror="window.storylabHit=9"> **bolded**'
+"""What the damaged checkpoint says of itself, where its makers may say what they like."""
 HERE = "http://127.0.0.1:"
 WATCH = Path(__file__).parent.parent / "watch"
 PATIENCE = 120  # seconds; a busy machine is no reason to fail
@@ -61,6 +65,12 @@ def site(tmp_path_factory, root) -> Path:
     shutil.copytree(root / "checkpoints" / "seq2seq", checkpoints / "damaged")
     weights = checkpoints / "damaged" / "model.safetensors"
     os.truncate(weights, weights.stat().st_size // 2)
+    recipe, log = checkpoints / "damaged" / "recipe.toml", checkpoints / "damaged" / "log.jsonl"
+    told = re.sub("^(title|note) = .*$", rf"\1 = '{HOSTILE}'", recipe.read_text(), flags=re.MULTILINE)
+    recipe.write_text(told)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    told = [line | {"sample": HOSTILE} if "sample" in line else line for line in lines]
+    log.write_text("".join(json.dumps(line) + "\n" for line in told))
     return folder
 
 
