@@ -13,7 +13,7 @@ from typing import Any
 from storylab.errors import StoryLabError
 from storylab.files import put_all_back, read_text
 from storylab.rows import shortened
-from storylab.storytellers.remote.endpoint import Endpoint
+from storylab.storytellers.remote.endpoint import Endpoint, is_endpoint
 from storylab.storytellers.remote.reach import probe
 from storylab.storytellers.remote.source import REMOTE, EndpointSource
 from storylab.storytellers.sources import PROJECT, Source, parse_source
