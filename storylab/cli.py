@@ -7,16 +7,20 @@ from collections.abc import Sequence
 
 from storylab import __version__
 from storylab.decoding import check_opening, check_seed
+from storylab.doctor.cli import add_command as add_doctor
 from storylab.errors import StoryLabError
 from storylab.evaluation.cli import add_commands as add_evaluation_commands
 from storylab.exhibits.cli import add_commands as add_exhibit_commands
 from storylab.exhibits.commands import add_commands as add_live_commands
 from storylab.inspection.cli import add_commands as add_inspection_commands
-from storylab.processes import SharedError, are_several, first_speaks, is_silent
+from storylab.memory import enough_memory
+from storylab.processes import SharedError, are_several, first_speaks, is_first, is_silent
 from storylab.shell import Arguments, add_json, add_model, add_settings, print_json, read_settings, where
 from storylab.storytellers import Piece, describe, load
+from storylab.storytellers.catalog import probe_endpoints
 from storylab.storytellers.sources import PROJECT
 from storylab.training.commands import add_commands as add_training_commands
+from storylab.watching import begin
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,12 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with first_speaks():
         options = _parser().parse_args(arguments)
+    end = None
     try:
         if are_several() and not getattr(options, "several", False):
             raise SharedError(
                 "of the commands only evaluate and report run on several processes: start it without a launcher"
             )
-        options.command(options)
+        end = begin(__version__) if is_first() else None
+        with enough_memory():
+            return options.command(options) or 0
     except StoryLabError as error:
         if not is_silent(error):
             print(f"storylab: {error}", file=sys.stderr)
@@ -41,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # the reader, `head` for instance, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        if end:
+            end()
     return 0
 
 
@@ -50,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     models = commands.add_parser("models", help="list the storytellers and their states")
+    models.add_argument("--probe", action="store_true", help="ask endpoints whether they are there; a second at most")
     add_json(models)
     models.set_defaults(command=_models)
 
@@ -70,12 +81,15 @@ def _parser() -> argparse.ArgumentParser:
     download.add_argument("name", metavar="NAME", help="a storyteller's name, or hub:OWNER/NAME")
     download.set_defaults(command=_download)
 
+    add_doctor(commands)
     add_exhibit_commands(commands)
     add_live_commands(commands)
     return parser
 
 
 def _models(options: Arguments) -> None:
+    if options.probe:
+        probe_endpoints()
     rows = describe()
     if options.json:
         return print_json(rows)

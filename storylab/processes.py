@@ -8,6 +8,7 @@ from io import StringIO
 from typing import Any, TypeVar
 
 from storylab.errors import StoryLabError
+from storylab.memory import TOO_LITTLE, is_memory_error
 
 PAUSE = 1.0
 """Seconds for the first process to speak, where they have not met."""
@@ -151,6 +152,8 @@ def _reason(error: Exception) -> str:
     """An error in one line, with its kind where it was not made for people."""
     if isinstance(error, StoryLabError):
         return str(error)
+    if is_memory_error(error):
+        return TOO_LITTLE
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
 
 

@@ -128,7 +128,7 @@ class _Place:
     line: int = 0
 
     def error(self, problem: str, column: str | None = None) -> StoryLabError:
-        parts = [self.source if self.source.isprintable() else ascii(self.source)]
+        parts = [shortened(self.source, 300)]
         if self.row is not None:
             name = f"row {self.row}" if self.row else "header"
             parts.append(f"{name} (line {self.line})" if self.line else name)

@@ -8,11 +8,13 @@ os.environ.update(
     HF_HUB_OFFLINE="1",
     TOKENIZERS_PARALLELISM="false",
 )
+os.environ.pop("STORYLAB_CATALOGUE", None)
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # the models under test are too small to gain from a second thread
 
 import shutil  # noqa: E402
-from collections.abc import Callable  # noqa: E402
+import subprocess  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
@@ -69,6 +71,30 @@ def chromium() -> str:
         if path := shutil.which(name):
             return path
     pytest.skip("no Chromium is installed")
+
+
+@pytest.fixture
+def mount(tmp_path) -> "Iterator[Callable[..., Path]]":
+    """A function that makes a disk of one megabyte, or with its path gives the disk there other options."""
+    disks = []
+
+    def run(*arguments: str) -> None:
+        if subprocess.run(["mount", *arguments], capture_output=True).returncode:
+            pytest.skip("only root may mount a small disk")
+
+    def make(disk: Path | None = None, options: str = "size=1m") -> Path:
+        if disk is not None:
+            run("-o", f"remount,{options}", str(disk))
+            return disk
+        disk = tmp_path / f"disk-{len(disks)}"
+        disk.mkdir()
+        run("-t", "tmpfs", "-o", options, "tmpfs", str(disk))
+        disks.append(disk)
+        return disk
+
+    yield make
+    for disk in disks:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,12 @@ from storylab.engines.causal import STEP
 from storylab.engines.causal_texts import CausalTexts
 from storylab.engines.runtime import Runner
 from storylab.engines.texts import Texts
+from storylab.memory import require_memory
 from storylab.models import EncoderStoryteller, Seq2SeqStoryteller
 from storylab.models.loading import positions_of
+
+BYTES_IN_8_BITS = 2.25
+"""What a parameter takes while the sessions are made: itself and its share of a scale, twice."""
 
 
 class Engine(ABC):
@@ -60,10 +64,14 @@ class Engine(ABC):
 
         Returns:
             Whether it was this call that made them. The engine needs the model no more.
+
+        Raises:
+            StoryLabError: There is too little memory for a copy of the weights.
         """
         with self._lock:
             if self._runners is not None:
                 return False
+            require_memory(self._model.num_parameters() * (BYTES_IN_8_BITS if self.int8 else 4))
             self._runners = self._open(self._model)
             self._model = None
             return True

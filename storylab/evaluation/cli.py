@@ -4,11 +4,13 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storylab.decoding import check_seed
 from storylab.engines.names import FP32
+from storylab.files import only_one, written
 from storylab.processes import ALONE, Processes, join
 from storylab.shell import Arguments, add_device, add_json, add_model, print_json, where
 from storylab.stories import Splits, read_stories, refuse_leakage
@@ -163,27 +165,31 @@ def evaluate_files(
     if bad_rows and processes.main:
         print(f"left out: {len(bad_rows)}, the first because {bad_rows[0]}", file=sys.stderr)
     folder = stories_folder(out) if out else None
-    with _Bars() as bars:
-        evaluated = evaluate(
-            storytellers,
-            stories,
-            seed=seed,
-            training=training,
-            folder=folder,
-            mauve_reader=reader,
-            on_step=bars.show if processes.main else lambda step: None,
-            processes=processes,
-        )
-    if evaluated is None:
-        return None
-    report, columns = evaluated
-    report["bad_rows"] = bad_rows
-    report["command"] = _command(command, options, [storyteller.name for storyteller in storytellers])
-    if out:
-        write_report(report, columns, out)
-        for storyteller in storytellers:  # whole now; another run begins anew
-            part = part_file(folder, storyteller.name)
-            part.replace(part.with_name(part.name.replace(".part.", ".")))
+    with ExitStack() as working:
+        with processes.agreeing():
+            if folder and processes.main:
+                working.enter_context(only_one(folder, "an evaluation"))
+        with _Bars() as bars:
+            evaluated = evaluate(
+                storytellers,
+                stories,
+                seed=seed,
+                training=training,
+                folder=folder,
+                mauve_reader=reader,
+                on_step=bars.show if processes.main else lambda step: None,
+                processes=processes,
+            )
+        if evaluated is None:
+            return None
+        report, columns = evaluated
+        report["bad_rows"] = bad_rows
+        report["command"] = _command(command, options, [storyteller.name for storyteller in storytellers])
+        if out:
+            write_report(report, columns, out)
+            for storyteller in storytellers:  # whole now; another run begins anew
+                part = part_file(folder, storyteller.name)
+                part.replace(part.with_name(part.name.replace(".part.", ".")))
     return report
 
 
@@ -192,7 +198,7 @@ def _command(command: str, options: Arguments, names: list[str]) -> str:
     parts = ["--models", ",".join(names)]
     for name in ("data", "training"):
         if value := getattr(options, name):
-            parts += [f"--{name}", value if value.startswith("hub:") else Path(value).name]
+            parts += [f"--{name}", written(value if value.startswith("hub:") else Path(value).name)]
     if options.limit:
         parts += ["--limit", str(options.limit)]
     if mauve := getattr(options, "mauve", None):

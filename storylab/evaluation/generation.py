@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storylab.decoding import Settings
-from storylab.errors import StoryLabError
 from storylab.evaluation.told import Told
-from storylab.files import write_text
+from storylab.files import storing, write_text
 from storylab.processes import ALONE, Processes
 from storylab.stories import Story
 from storylab.storytellers.telling import Telling
@@ -140,11 +139,8 @@ class Kept:
     def add(self, told: Told) -> None:
         """Keep a story; once this returns, it outlasts the process."""
         line = json.dumps(asdict(told), ensure_ascii=False) + "\n"
-        try:
-            with open(self.path, "a", encoding="utf-8", newline="\n") as file:
-                file.write(line)
-        except OSError as error:
-            raise StoryLabError(f"{self.path} can't be written: {error.strerror}") from None
+        with storing(self.path), open(self.path, "a", encoding="utf-8", newline="\n") as file:
+            file.write(line)
 
     def _head(self) -> str | None:
         return next(self._all_lines(), None)

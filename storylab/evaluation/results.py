@@ -24,6 +24,7 @@ from storylab.evaluation.report import (
 from storylab.files import write_text
 from storylab.markdown import put, table
 from storylab.storytellers.catalog import find, listed, state_of
+from storylab.storytellers.remote.source import REMOTE
 from storylab.storytellers.sources import PROJECT
 from storylab.training.base import checkpoint_hashes
 
@@ -63,7 +64,7 @@ PUBLISHED = (
 
 def default_storytellers() -> list[str]:
     """Who is in the published results: every storyteller of the catalogue file that is ready."""
-    return [entry.name for entry in listed() if state_of(entry).state == "ready"]
+    return [entry.name for entry in listed() if entry.kind != REMOTE and state_of(entry).state == "ready"]
 
 
 def samples(storytellers: Sequence["Storyteller"]) -> dict[str, dict[str, list[str]]]:

@@ -15,6 +15,7 @@ from storylab.exhibits.own import LOOKS, MOST_SECONDS, RECIPES, hold_out
 from storylab.framing import Framing
 from storylab.models.loading import positions_of
 from storylab.stories import Splits, Story
+from storylab.storytellers.catalog import OWN_NAME
 from storylab.storytellers.storyteller import Storyteller
 from storylab.training.data import build_framing
 from storylab.training.freezing import freeze
@@ -93,7 +94,7 @@ def fine_tune(
     base: Storyteller,
     stories: Sequence[Story],
     *,
-    name: str = "yours",
+    name: str = OWN_NAME,
     on_course: Callable[[Course], None] = lambda course: None,
     should_stop: Callable[[], bool] = lambda: False,
     has_left: Callable[[], bool] = lambda: False,

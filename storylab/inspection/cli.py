@@ -131,9 +131,11 @@ def _sweep(options: Arguments) -> None:
     points = sweep(load(options.model, **where(options)), seed=options.seed)
     if options.json:
         return print_json([point.to_dict() for point in points])
-    print(
-        f"{'temperature':>11}{'repeating':>11}{'distinct-2':>12}{'four, ended':>13}{'words':>7}{'perplexity/word':>17}"
-    )
+    names = ("temperature", "repeating", "distinct-2", "four, ended", "words", "perplexity/word")
+    head = "".join(f"{name:>{width}}" for name, width in zip(names, (11, 11, 12, 13, 7, 17), strict=True))
     for point in points:
+        if head:  # with the first point, so that a refusal stands alone
+            print(head)
+        head = ""
         shares = f"{point.repetition_4:>11.1%}{point.distinct_2:>12.3f}{point.four_sentences:>13.1%}"
         print(f"{point.temperature:>11}{shares}{point.words:>7.1f}{point.perplexity_per_word:>17.4g}", flush=True)

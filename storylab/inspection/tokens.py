@@ -19,7 +19,7 @@ from storylab.decoding import check_opening
 from storylab.evaluation.score import TOKENS_A_BATCH, predictions
 from storylab.framing import IGNORED, EncodedStory, cut_after
 from storylab.inspection.texts import check_text
-from storylab.storytellers.under_way import prompt_of
+from storylab.storytellers.text_under_way import prompt_of
 from storylab.tokenizers import Speller, encode, piece_text
 
 if TYPE_CHECKING:

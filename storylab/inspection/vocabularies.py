@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from storylab.errors import StoryLabError
+from storylab.files import read_text
 from storylab.storytellers.catalog import Entry, catalogue, resolve, state_of
 from storylab.storytellers.registry import LOADING
+from storylab.storytellers.remote.source import REMOTE
 
 WORDS = "words"
 """The yardstick beside the tokenizers: words between blanks."""
@@ -65,9 +67,9 @@ class Vocabulary:
             StoryLabError: The config doesn't say.
         """
         try:
-            config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+            config = json.loads(read_text(self.folder / "config.json"))
             return next(config[key] for key in POSITIONS if isinstance(config.get(key), int))
-        except (OSError, ValueError, AttributeError, StopIteration):
+        except (OSError, ValueError, AttributeError, StopIteration, RecursionError):
             raise StoryLabError(f"{self.name} doesn't say how many tokens it can read") from None
 
     def encode(self, text: str) -> list[int]:
@@ -100,7 +102,7 @@ def at_hand() -> list[Vocabulary]:
 
     Two are the same where their files are, and a fine-tuned storyteller's is its base's.
     """
-    entries = {entry.name: entry for entry in catalogue()}
+    entries = {entry.name: entry for entry in catalogue() if entry.kind != REMOTE}
     found: dict[str, list[Entry]] = {}
     for entry in entries.values():
         own, base = _files(entry.folder), entries.get(entry.base)

@@ -7,6 +7,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from storylab.errors import StoryLabError
+from storylab.memory import TOO_LITTLE, is_memory_error
 
 
 def positions_of(model: PreTrainedModel) -> int:
@@ -40,6 +41,8 @@ def load_model(model_class: type, folder: str | Path, dtype: torch.dtype = torch
             str(folder), local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True, **shape
         )
     except Exception as error:  # safetensors, transformers and torch each have their own
+        if is_memory_error(error):
+            raise StoryLabError(TOO_LITTLE) from None
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         misfit = "its weights don't fit its config: a tensor has another shape"
         raise StoryLabError(misfit if "mismatch" in str(error) else lines[0]) from None

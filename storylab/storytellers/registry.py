@@ -6,21 +6,31 @@ from typing import TYPE_CHECKING
 
 from storylab.engines.names import named_dtype, named_engine
 from storylab.errors import StoryLabError
+from storylab.memory import require_memory
 from storylab.storytellers.catalog import base_of, resolve, state_of
 from storylab.storytellers.heap import trim
+from storylab.storytellers.observers import Account, outcome_of, report
+from storylab.storytellers.remote.source import REMOTE
+from storylab.storytellers.remote.teller import RemoteStoryteller
 from storylab.without_scipy import import_losses
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
 
-_loaded: dict[tuple[str, str, str, str], "Storyteller"] = {}
+_loaded: dict[tuple[str, str, str, str], "Storyteller | RemoteStoryteller"] = {}
+BYTES = {"auto": 4, "fp32": 4, "bf16": 2, "int8": 4}
+"""What a parameter takes while a model is opened; 8-bit numbers are made of fp32."""
 LOADING = threading.RLock()
 """Held by whoever loads: one at a time, whatever its name. While transformers loads a model, it changes torch's
 functions for all threads, and while it is imported, other threads find it half there."""
 
 
-def load(name: str, *, device: str = "cpu", dtype: str | None = None, engine: str | None = None) -> "Storyteller":
+def load(
+    name: str, *, device: str = "cpu", dtype: str | None = None, engine: str | None = None
+) -> "Storyteller | RemoteStoryteller":
     """The storyteller of a name, kept for the next call; safe to call from several threads.
+
+    One whose model is behind an endpoint only tells; whatever else is wanted of it is refused.
 
     Args:
         name: A name of the catalogue, hub:OWNER/NAME, or the path of a checkpoint folder (with a slash in it).
@@ -32,7 +42,8 @@ def load(name: str, *, device: str = "cpu", dtype: str | None = None, engine: st
             allow. None leaves it to the environment variable STORYLAB_ENGINE, and that to "auto".
 
     Raises:
-        StoryLabError: There is no such storyteller, it is untrained or broken, or device, dtype or engine is not there.
+        StoryLabError: There is no such storyteller, it is untrained or broken, there is too little memory for it, or
+            device, dtype or engine is not there.
     """
     if not isinstance(name, str) or not name:
         raise StoryLabError("the storyteller's name must be text")
@@ -40,16 +51,28 @@ def load(name: str, *, device: str = "cpu", dtype: str | None = None, engine: st
     if key not in _loaded:
         with LOADING:
             if key not in _loaded:
-                _loaded[key] = _open(*key)
-    return _loaded[key]
+                try:
+                    _loaded[key] = _open(*key)
+                except Exception as error:
+                    report(Account(name, outcome_of(error), error=error))
+                    raise
+    storyteller = _loaded[key]
+    if isinstance(storyteller, RemoteStoryteller) and not (
+        device == "cpu" and dtype in (None, "auto", "fp32") and engine in (None, "auto")
+    ):
+        raise StoryLabError(f"{name} computes elsewhere: device, dtype and engine are its endpoint's")
+    return storyteller
 
 
-def _open(name: str, device: str, dtype: str, engine: str) -> "Storyteller":
+def _open(name: str, device: str, dtype: str, engine: str) -> "Storyteller | RemoteStoryteller":
     entry = resolve(name)
+    if entry.kind == REMOTE:  # whether anybody is there is found out by a telling
+        return RemoteStoryteller(entry.name, entry.title, entry.weights.endpoint)
     state = state_of(entry)
     if state.state != "ready":
         raise StoryLabError(f"{entry.name} is {state.state}: {state.reason}")
     base = base_of(entry)
+    _require_memory(entry.name, state.parameters or 0, device, dtype)
     import_losses()
     from storylab.storytellers.storyteller import Storyteller  # imports torch and transformers
 
@@ -58,6 +81,15 @@ def _open(name: str, device: str, dtype: str, engine: str) -> "Storyteller":
     )
     trim()
     return storyteller
+
+
+def _require_memory(name: str, parameters: int, device: str, dtype: str) -> None:
+    """Refuse a model that the machine has no room for, before it takes what others need. A GPU says so by itself."""
+    if device == "cpu":
+        try:
+            require_memory(parameters * BYTES[dtype])
+        except StoryLabError as error:
+            raise StoryLabError(f"{name} can't be loaded: {error}") from None
 
 
 def find_base(name: str) -> Path:

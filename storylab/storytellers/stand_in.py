@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from storylab.storytellers.remote.source import REMOTE
+
 Row = Mapping[str, Any]
 
 
@@ -23,6 +25,8 @@ def stand_in(name: str, rows: Iterable[Row]) -> str | None:
         return None
     if wanted["state"] == "ready":
         return name
+    if wanted["kind"] == REMOTE:  # the opening goes to whom it was meant for, or to nobody
+        return None
     near = [
         row
         for row in known.values()

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,14 @@ from storylab.decoding.beams import BeamSearch
 from storylab.decoding.sampling import Choice, RandomStream, TokenChooser
 from storylab.engines.choice import engine_for
 from storylab.engines.eight_bits import round_matrices
-from storylab.engines.names import AUTO, BF16, FP32, INT8, named_dtype, named_engine
+from storylab.engines.names import AUTO, BF16, FP32, INT8, ONNX, TORCH, named_dtype, named_engine
 from storylab.errors import StoryLabError
+from storylab.memory import enough_memory, is_memory_error
 from storylab.models.loading import load_model, stamp
 from storylab.storytellers.heap import trim
 from storylab.storytellers.kinds import KINDS, Kind, Session
+from storylab.storytellers.observers import Watch
+from storylab.storytellers.teller import Teller
 from storylab.storytellers.telling import Piece, Telling
 from storylab.storytellers.under_way import UnderWay
 from storylab.tokenizers import shared_tokenizer
@@ -27,8 +31,11 @@ from storylab.training.partial import lay_over
 if TYPE_CHECKING:
     from storylab.engines.engine import Engine
 
+SHORT = {"float32": FP32, "bfloat16": BF16}
+"""The names that one asks for, by torch's."""
 
-class Storyteller:
+
+class Storyteller(Teller):
     """Tells stories with one model; any number of tellings may run at once, in threads."""
 
     def __init__(self, name: str, title: str, kind: Kind, folder: Path | None = None):
@@ -65,24 +72,23 @@ class Storyteller:
 
         def open_model() -> PreTrainedModel:
             computed = torch.bfloat16 if dtype == BF16 else torch.float32
-            model = load_model(KINDS[kind].model_class, base_folder or folder, computed)
-            if base_folder:
-                lay_over(model, base_folder, folder)
-            return _move(model, device).eval().requires_grad_(False)
+            with enough_memory():
+                model = load_model(KINDS[kind].model_class, base_folder or folder, computed)
+                if base_folder:
+                    lay_over(model, base_folder, folder)
+                return _move(model, device).eval().requires_grad_(False)
 
-        try:
+        with _loading(name):
             model = open_model()
             storyteller = cls(name, title, KINDS[kind](model, shared_tokenizer(folder)), folder)
             storyteller.engine = engine_for(model, engine, dtype)
-        except StoryLabError as error:
-            raise StoryLabError(f"{name} can't be loaded: {error}") from None
         storyteller.engine_may_fail = engine == AUTO and dtype in (AUTO, FP32)
         opened = stamp(folder, base_folder)
 
         def open_again() -> PreTrainedModel:
             if stamp(folder, base_folder) != opened:
                 raise StoryLabError(f"{name} has changed on disk since it was opened; start anew to read with it")
-            with torch.inference_mode(False):  # whoever asks may be inside it, and others train copies
+            with _loading(name), torch.inference_mode(False):  # whoever asks may be inside it, and others train copies
                 model = open_model()
                 if dtype == INT8:  # somebody wants to know what it makes of scores
                     round_matrices(model)
@@ -93,22 +99,6 @@ class Storyteller:
             storyteller.kind.put_away(open_again)  # the engine has the model that is not rounded yet
         return storyteller
 
-    def tell(
-        self, opening: str, settings: Settings | Mapping[str, Any] | None = None, seed: int | None = None
-    ) -> Telling:
-        """Tell a story to its end.
-
-        Args:
-            opening: The first sentence, 1 to 300 characters.
-            settings: How to decode; a mapping changes the default preset; None leaves it.
-            seed: 0 to 2**32 - 1; the same seed gives the same story. None draws one.
-
-        Raises:
-            StoryLabError: Opening, settings or seed are not what they must be.
-        """
-        *_, telling = self.stream(opening, settings, seed)
-        return telling
-
     def stream(
         self,
         opening: str,
@@ -116,35 +106,28 @@ class Storyteller:
         seed: int | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[Piece | Telling]:
-        """Tell a story piece by piece; the telling comes last, and its text is what counts.
-
-        Args:
-            opening: As for `tell`.
-            settings: As for `tell`.
-            seed: As for `tell`.
-            stop: Ends the telling when set, before the next token; so does closing the iterator.
-
-        Raises:
-            StoryLabError: As for `tell`, at the first piece.
-        """
-        if not isinstance(settings, Settings):
-            settings = Settings.from_mapping({} if settings is None else settings)
-        under_way, stop = self.begin(opening, settings, seed), stop or threading.Event()
-        if settings.strategy == "beam" and settings.num_beams > 1:
-            choices = self._beam(under_way.prompt, settings, stop)
-        else:
-            choices = self._choices(under_way)
-        while not stop.is_set():
-            choice = next(choices, None)
-            piece = None if choice is None else under_way.add(choice)
-            if piece is None:
-                break
-            yield piece
-        yield under_way.telling("stopped" if stop.is_set() else "tokens")
+        with Watch(self.name, self._computed) as watch:
+            if not isinstance(settings, Settings):
+                settings = Settings.from_mapping({} if settings is None else settings)
+            watch.under_way = under_way = self.begin(opening, settings, seed)
+            stop = stop or threading.Event()
+            if settings.strategy == "beam" and settings.num_beams > 1:
+                choices = self._beam(under_way.prompt, settings, stop)
+            else:
+                choices = self._choices(under_way)
+            while not stop.is_set():
+                with enough_memory(f"{self.name} can't go on"):
+                    choice = next(choices, None)
+                piece = None if choice is None else under_way.add(choice)
+                if piece is None:
+                    break
+                yield piece
+            telling = under_way.telling("stopped" if stop.is_set() else "tokens")
+        yield telling
 
     def begin(self, opening: str, settings: Settings, seed: int | None) -> UnderWay:
         """A telling that has no token yet."""
-        return UnderWay(self.name, self.tokenizer, self.kind.end, opening, settings, seed)
+        return UnderWay(self.name, self.tokenizer, self.kind.end, opening, settings, seed, self._computed)
 
     def chooser(self, settings: Settings, seed: int) -> TokenChooser:
         """What chooses the tokens of a greedy or sampled telling; a beam search of one beam is greedy."""
@@ -213,14 +196,29 @@ class Storyteller:
         """What it tells in, by torch's name: "float32", "bfloat16", "int8"."""
         return "int8" if self.engine and self.engine.int8 else str(self.kind.dtype).removeprefix("torch.")
 
+    def _computed(self) -> tuple[str, str]:
+        """The engine and the dtype by the names that one asks for them by, for observers."""
+        return (ONNX if self.engine else TORCH), SHORT.get(self.dtype, self.dtype)
+
     @property
     def model(self):
         """The transformers model."""
         return self.kind.model
 
 
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    """Whatever stands against opening a storyteller is told with its name."""
+    try:
+        yield
+    except StoryLabError as error:
+        raise StoryLabError(f"{name} can't be loaded: {error}") from None
+
+
 def _move(model: PreTrainedModel, device: str) -> PreTrainedModel:
     try:
         return model.to(device)
     except (RuntimeError, AssertionError) as error:  # torch's, for a device that is not there or none at all
+        if is_memory_error(error):
+            raise
         raise StoryLabError(str(error).strip().splitlines()[0]) from None

@@ -11,14 +11,15 @@ EndedBy = Literal["end", "sentences", "tokens", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One token of a telling, as it appears."""
+    """One token of a telling, as it appears; of a model that lives elsewhere, what its endpoint sends at a time."""
 
     text: str
     """The characters that it adds; empty while a character is spread over several tokens."""
-    token: int
-    """Its id."""
+    token: int | None
+    """Its id; None where the model lives elsewhere."""
     log_probability: float
-    """Natural logarithm of its probability under the model, before any decoding setting."""
+    """Natural logarithm of its probability under the model, before any decoding setting; NaN where an endpoint gives
+    none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from storylab.errors import StoryLabError
+from storylab.storytellers.observers import told_now
 
 if TYPE_CHECKING:
     from storylab.decoding import Settings
@@ -56,8 +57,9 @@ def tell_together(
         return
     for group in groups:
         left = {number: begin(number) for number in group}
-        for steps in _tell(storyteller, dict(left), threading.Event()):
-            yield from ((number, left.pop(number).telling()) for number, _, piece in steps if piece is None)
+        with told_now(len(group)):
+            for steps in _tell(storyteller, dict(left), threading.Event()):
+                yield from ((number, left.pop(number).telling()) for number, _, piece in steps if piece is None)
         yield from ((number, telling.telling()) for number, telling in left.items())
 
 
@@ -89,7 +91,8 @@ def tell_side_by_side(
         that reach the token limit or are stopped.
     """
     for group in _groups(storyteller, [telling.prompt for telling in tellings], len(tellings)):
-        yield from _tell(storyteller, {number: tellings[number] for number in group}, stop or threading.Event())
+        with told_now(len(group)):
+            yield from _tell(storyteller, {number: tellings[number] for number in group}, stop or threading.Event())
 
 
 def _groups(storyteller: Storyteller, prompts: Sequence[str], size: int) -> Iterator[list[int]]:

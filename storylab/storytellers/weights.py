@@ -9,11 +9,14 @@ from math import prod
 from pathlib import Path
 
 from storylab.errors import StoryLabError
+from storylab.files import read_text
 from storylab.training.base import TRAINED, read_base
 
 KINDS = {"storylab-encoder": "encoder", "storylab-seq2seq": "seq2seq"}
 """Storyteller kinds by the `model_type` of a config; every other one is taken for a causal model."""
 MAX_HEADER = 100_000_000  # bytes; the safetensors library refuses more
+MAX_FILE = 2**50  # bytes; no file of weights comes near it
+MOST_TITLE = 100  # characters of a title that are shown
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,10 @@ def count_parameters(path: Path) -> int:
                 raise ValueError
             header = json.loads(file.read(length))
         tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}
+        sizes = {key: _numbers(entry["shape"], *entry["data_offsets"]) for key, entry in tensors.items()}
         whole = 8 + length + max(entry["data_offsets"][1] for entry in tensors.values())
         # OpenAI's GPT-2 on the Hub keeps the causal masks of its layers among its weights, which are no parameters.
-        parameters = sum(prod(entry["shape"]) for key, entry in tensors.items() if not key.endswith(".attn.bias"))
+        parameters = sum(numbers for key, numbers in sizes.items() if not key.endswith(".attn.bias"))
     except OSError as error:
         raise StoryLabError(f"{name} can't be read: {error.strerror}") from None
     except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
@@ -86,6 +90,14 @@ def count_parameters(path: Path) -> int:
     if size != whole:
         raise StoryLabError(f"{name} is damaged: it has {size:,} bytes, its header says {whole:,}")
     return parameters
+
+
+def _numbers(shape: list[int], begin: int, end: int) -> int:
+    """How many numbers a tensor has, if its place in the file can hold so many of at least one bit each."""
+    whole = all(type(number) is int and 0 <= number <= MAX_FILE for number in (*shape, begin, end))
+    if not whole or begin > end or prod(shape) > 8 * (end - begin):
+        raise ValueError
+    return prod(shape)
 
 
 def _check_tokenizer(path: Path) -> None:
@@ -105,7 +117,7 @@ def _check_as_of(path: Path, modified: int, size: int) -> None:
 def _read_json(path: Path) -> dict:
     name = f"{path.parent.name}/{path.name}"
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_text(path))
     except OSError as error:
         raise StoryLabError(f"{name} can't be read: {error.strerror}") from None
     except (ValueError, RecursionError):
@@ -118,6 +130,14 @@ def _read_json(path: Path) -> dict:
 def told_by_recipe(recipe: Path, key: str) -> str:
     """What a recipe file says under a key; empty where it says nothing or can't be read: a courtesy, no condition."""
     try:
-        return str(tomllib.loads(recipe.read_text(encoding="utf-8")).get(key, ""))
-    except (OSError, ValueError):
+        told = tomllib.loads(read_text(recipe)).get(key, "")
+        return _one_line(told) if isinstance(told, str) else ""
+    except (OSError, ValueError, RecursionError):
         return ""
+
+
+def _one_line(text: str) -> str:
+    """A stranger's text as it may stand in a list: no line breaks, nothing invisible that turns what comes after it."""
+    joiners = "\u200c\u200d"  # of emoji and of some scripts
+    seen = "".join(character for character in " ".join(text.split()) if character.isprintable() or character in joiners)
+    return seen if len(seen) <= MOST_TITLE else seen[: MOST_TITLE - 1] + "…"

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from storylab.errors import StoryLabError
+from storylab.files import read_text
 
 TRAINED, BASE = "trained.safetensors", "base.json"
 """The trained tensors of a checkpoint over a base, and what they belong on."""
@@ -36,12 +37,12 @@ def weights_hash(folder: Path) -> str:
     """
     try:
         if (folder / "source.json").is_file():
-            stated = json.loads((folder / "source.json").read_text(encoding="utf-8"))["sha256"]
+            stated = json.loads(read_text(folder / "source.json"))["sha256"]
             if not isinstance(stated, str):
                 raise ValueError("source.json states no SHA-256")
             return stated
         return _sha256(folder / "model.safetensors")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StoryLabError(f"the weights in {folder.name} can't be read: {reason}") from None
 
@@ -95,7 +96,7 @@ def read_base(folder: Path) -> Base | None:
     if not path.is_file():
         return None
     try:
-        base = Base(**json.loads(path.read_text(encoding="utf-8")))
+        base = Base(**json.loads(read_text(path)))
         if not isinstance(base.tensors, list) or not base.tensors:
             raise ValueError
         if not all(isinstance(text, str) for text in (base.name, base.sha256, *base.tensors)):

@@ -1,6 +1,7 @@
 """What hangs on the training loop: the log, the progress bar, and a story now and then."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from storylab.errors import StoryLabError
-from storylab.files import write_atomically
+from storylab.files import storing, write_text
 from storylab.tokenizers import encode, start_token
 
 
@@ -17,17 +18,16 @@ class JsonLines:
     """A log of one JSON object a line. A resumed training drops what was logged after its saved state."""
 
     def __init__(self, path: Path, keep_until: int | None):
-        """Open the log; keep the lines up to a step of an earlier run, or none where it is None."""
+        """Open the log; keep the lines up to a step of an earlier run, or none where it is None.
+
+        Raises:
+            StoryLabError: It can't be written, now or later.
+        """
         kept = []
         if keep_until is not None and path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    record = json.loads(line)
-                except ValueError:  # the line that was being written when the process was killed
-                    continue
-                if record["step"] <= keep_until:
-                    kept.append(line + "\n")
-        write_atomically(path, lambda temporary: temporary.write_text("".join(kept), encoding="utf-8"))
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            kept = [line + "\n" for line in lines if _step_of(line) <= keep_until]
+        write_text(path, "".join(kept))
         self.path = path
 
     def __call__(self, record: dict) -> None:
@@ -35,8 +35,16 @@ class JsonLines:
         if "save" in record:
             return
         rounded = {key: round(value, 6) if isinstance(value, float) else value for key, value in record.items()}
-        with open(self.path, "a", encoding="utf-8") as file:
+        with storing(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(rounded) + "\n")
+
+
+def _step_of(line: str) -> float:
+    """The step that a line of the log is about; infinite for one that a sudden end cut off."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, TypeError, KeyError):
+        return math.inf
 
 
 class ProgressBar:

@@ -1,14 +1,13 @@
 """Writing a checkpoint folder: weights, config, tokenizer, recipe, log and model card, whole or not at all."""
 
-import os
 import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from storylab.files import new_folder, written
 from storylab.training.card import Outcome, model_card
 from storylab.training.partial import save_trained
 from storylab.training.recipe import Recipe
@@ -20,7 +19,7 @@ def without_places(recipe: Recipe) -> Recipe:
     for key in ("stories", "validation", "test", "text", "vocabulary", "init_from"):
         value = getattr(recipe, key)
         outside = Path(value).is_absolute() or ".." in Path(value).parts or key in ("stories", "validation", "test")
-        named[key] = Path(value).name if outside and not value.startswith("hub:") else value
+        named[key] = written(Path(value).name if outside and not value.startswith("hub:") else value)
     return replace(recipe, **named)
 
 
@@ -48,11 +47,11 @@ def export(
         log: The training log.
         target: The folder to write.
         init_from: The checkpoint whose weights it started from, whose log stands before its own; empty: none.
+
+    Raises:
+        StoryLabError: It can't be written; an older one is there as it was.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
-        folder = Path(temporary) / "new"
-        folder.mkdir()
+    with new_folder(target) as folder:
         model.to(torch.bfloat16)
         if outcome.base_folder and outcome.trained.keys() != dict(model.named_parameters()).keys():
             model.config.save_pretrained(folder)
@@ -68,6 +67,3 @@ def export(
         (folder / log.name).write_bytes(earlier_log(init_from, log.name) + log.read_bytes())
         for path in outcome.corpus.attachments():
             shutil.copyfile(path, folder / path.name)
-        if target.exists():
-            os.rename(target, Path(temporary) / "old")
-        os.rename(folder, target)

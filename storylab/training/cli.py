@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from storylab import __version__
 from storylab.errors import StoryLabError
+from storylab.memory import enough_memory
 from storylab.processes import are_several, first_speaks, is_first, is_silent, join
 
 if TYPE_CHECKING:
@@ -23,11 +24,15 @@ def main(arguments: Sequence[str] | None, recipes: Path, find_base: Callable[[st
         recipes: The folder with the recipes; checkpoints and runs lie beside it.
         find_base: The folder of a pre-trained model by the name that a recipe gives it.
     """
+    for stream in (sys.stdout, sys.stderr):  # a path may hold what the terminal's encoding lacks
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     names = sorted(path.stem for path in recipes.glob("*.toml"))
     with first_speaks():
         options = _parser(names).parse_args(arguments)
     try:
-        _train(options, recipes, find_base)
+        with enough_memory("the training can't go on"):
+            _train(options, recipes, find_base)
     except StoryLabError as error:
         if not is_silent(error):
             print(f"train: {error}", file=sys.stderr)

@@ -10,7 +10,8 @@ from typing import Any
 
 from storylab.docstrings import field_help
 from storylab.errors import StoryLabError
-from storylab.training.recipe import Recipe, read_recipe
+from storylab.files import read_text
+from storylab.training.recipe import MOST_BYTES, Recipe, read_recipe
 
 FOLDERS = ("train", "checkpoints")
 """Where recipes lie in a project: `train/NAME.toml`, and `checkpoints/NAME/recipe.toml` as it was carried out."""
@@ -92,8 +93,8 @@ def list_recipes(project: Path) -> dict[str, Path]:
 def _is_recipe(path: Path) -> bool:
     """Whether a TOML file is a recipe, sound or not, and no other list of the folder."""
     try:
-        return "framing" in tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return "framing" in tomllib.loads(read_text(path, MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
         return False
 
 

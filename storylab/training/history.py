@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from storylab.errors import StoryLabError
+from storylab.files import read_text
 from storylab.training.recipe import Recipe, read_recipe
 
 QUANTITIES = ("loss", "perplexity_per_word", "learning_rate", "tokens_per_second")
@@ -186,7 +187,7 @@ def read_training(folder: Path) -> Training:
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a log that are records; one cut short, or by another program, is passed over."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_text(path, errors="replace").splitlines()
     except OSError as error:
         raise StoryLabError(f"{path.parent.name}/{path.name} can't be read: {error.strerror}") from None
     for line in lines:
@@ -257,7 +258,7 @@ def _course(stage: list[dict[str, Any]], key: str) -> Any:
 def _card(path: Path) -> tuple[int | None, int | None, str | None]:
     """Parameters, trained parameters and hardware, as a model card tells them."""
     try:
-        card = path.read_text(encoding="utf-8", errors="replace")
+        card = read_text(path, errors="replace")
     except OSError:
         return None, None, None
     parameters, trained = (

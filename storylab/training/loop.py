@@ -102,7 +102,7 @@ def train(
         callbacks: Each is called with a record after every `log_every` steps ("loss" in it), after every
             validation ("validation_loss", and "best" where it is the lowest) and every `save_every` steps
             ("save").
-        should_stop: Asked after every step; of several processes, one that says so stops all.
+        should_stop: Asked after every step; of several processes, any may say so for all.
 
     Returns:
         The progress at the end.
@@ -143,7 +143,7 @@ def train(
             progress.recent_labels + labels,
         )
         position = {"step": progress.step, "steps": steps, "seconds": round(progress.seconds, 1)}
-        last = progress.step == steps or _one_says(should_stop(), accelerator)
+        last = progress.step == steps or _any(should_stop(), accelerator)
         if progress.step % recipe.log_every == 0 or last:
             elapsed = time.perf_counter() - recent_start
             tell(
@@ -171,11 +171,9 @@ def train(
     return progress
 
 
-def _one_says(so: bool, accelerator: Accelerator) -> bool:
-    """Whether a process says so: all must stop at the same step, or one would wait for the others' gradients."""
-    if accelerator.num_processes == 1:
-        return so
-    return bool(accelerator.reduce(torch.tensor(int(so), device=accelerator.device), "sum"))
+def _any(stops: bool, accelerator: Accelerator) -> bool:
+    """Whether any process says so: one that went on alone would wait for the others' gradients for ever."""
+    return accelerator.reduce(torch.tensor(int(stops), device=accelerator.device), "sum").item() > 0
 
 
 def _finite(loss: float, step: int) -> float:

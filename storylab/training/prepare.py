@@ -3,8 +3,6 @@
 import csv
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -16,6 +14,7 @@ from pydantic import ConfigDict
 from tqdm import tqdm
 
 from storylab.errors import StoryLabError
+from storylab.files import new_folder
 from storylab.tokenizers import load_tokenizer, start_token, vocabulary_hash
 from storylab.training.recipe import read_typed
 from storylab.training.texts import documents
@@ -135,7 +134,7 @@ def prepare(recipe: PrepareRecipe, texts: str | None, target: Path) -> Path:
         target: The folder to write, in place of an older one.
 
     Raises:
-        StoryLabError: No folder is given, or a file can't be read; nothing is left behind.
+        StoryLabError: No folder is given, or a file can't be read or written; nothing is left behind.
     """
     if not texts:
         raise StoryLabError("prepare reads text files: add --texts FOLDER")
@@ -146,10 +145,7 @@ def prepare(recipe: PrepareRecipe, texts: str | None, target: Path) -> Path:
                 raise StoryLabError(f"{folder / name} is missing")
     credits = _read_credits(recipe, folder)
     kind = np.dtype("<u2" if len(tokenizer) <= 2**16 else "<u4")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
-        new = Path(temporary) / "new"
-        new.mkdir()
+    with new_folder(target) as new:
         with open(new / "train.bin", "wb") as train, open(new / "validation.bin", "wb") as validation:
             sides = [_Side(train, kind), _Side(validation, kind)]
             rows = [_tokenise(text, folder, tokenizer, sides, recipe) for text in recipe.texts]
@@ -159,9 +155,6 @@ def prepare(recipe: PrepareRecipe, texts: str | None, target: Path) -> Path:
         if credits:
             lines = ["\t".join(row) + "\n" for row in [_CREDITS, *credits]]
             (new / "CREDITS.tsv").write_text("".join(lines), encoding="utf-8")
-        if target.exists():
-            shutil.move(target, Path(temporary) / "old")
-        shutil.move(new, target)
     return target
 
 

@@ -12,7 +12,11 @@ import tomli_w
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from storylab.errors import StoryLabError
+from storylab.files import read_text
+from storylab.rows import shortened
 
+MOST_BYTES = 1_000_000
+"""Of a recipe's file."""
 CAUSAL_FRAMINGS = {"autoregressive", "packed", "prompt-misaligned", "text"}
 
 
@@ -146,7 +150,8 @@ class Recipe:
         for key in ("momentum", "label_smoothing"):
             self._need(0 <= getattr(self, key) < 1, key, "must be from 0 to below 1")
         self._need(0 <= self.decay <= 1, "decay", "must be from 0 to 1")
-        self._need(self.name.replace("-", "").replace("_", "").isalnum(), "name", "must be letters, digits, - and _")
+        named = len(self.name) <= 100 and self.name.replace("-", "").replace("_", "").isalnum()
+        self._need(named, "name", "must be letters, digits, - and _, at most 100 of them")
         causal = bool(self.model.get("causal", False))
         fitting = {
             "encoder": {"autoregressive"} if causal else {"next-token"},
@@ -177,7 +182,7 @@ class Recipe:
 
     def _need(self, holds: bool, key: str, what: str) -> None:
         if not holds:
-            raise StoryLabError(f"recipe {self.name}: {key} {what}, not {getattr(self, key)!r}")
+            raise StoryLabError(f"recipe {shortened(self.name)}: {key} {what}, not {_told(getattr(self, key))}")
 
     def to_toml(self) -> str:
         """The recipe as TOML that `read_recipe` reads back to an equal recipe."""
@@ -207,41 +212,49 @@ def read_typed(kind: type[T], path: str | Path, changes: Iterable[str] = (), **d
     Raises:
         StoryLabError: As for `read_recipe`.
     """
+    place = shortened(str(path), 300)
     try:
-        with open(path, "rb") as file:
-            data = defaults | tomllib.load(file)
+        data = defaults | tomllib.loads(read_text(Path(path), MOST_BYTES))
     except OSError as error:
-        raise StoryLabError(f"{path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StoryLabError(f"{path}: not TOML: {error}") from None
+        raise StoryLabError(f"{place}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or a number of thousands of digits
+        raise StoryLabError(f"{place}: not TOML: {shortened(str(error), 200)}") from None
     for change in changes:
         _apply(data, change)
     known = {f.name for f in fields(kind)}
     if unknown := sorted(set(data) - known):
-        raise StoryLabError(f"{path}: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
+        raise StoryLabError(f"{place}: unknown key {_told(unknown[0])}; the keys are {', '.join(sorted(known))}")
     hints = typing.get_type_hints(kind)
     for key, value in data.items():
         if isinstance(value, bool) and hints[key] is not bool:  # pydantic would take true for 1
-            raise StoryLabError(f"{path}: {key} must not be {str(value).lower()}")
+            raise StoryLabError(f"{place}: {key} must not be {str(value).lower()}")
     try:
         return TypeAdapter(kind).validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "recipe"
-        raise StoryLabError(f"{path}: {key}: {first['msg']}, not {first.get('input')!r}") from None
+        key = shortened(".".join(str(part) for part in first["loc"]) or "recipe")
+        raise StoryLabError(f"{place}: {key}: {first['msg']}, not {_told(first.get('input'))}") from None
 
 
 def _apply(data: dict[str, Any], change: str) -> None:
     key, equals, text = change.partition("=")
     *tables, last = key.strip().split(".")
     if not equals or not last:
-        raise StoryLabError(f"--set takes key=value, not {change!r}")
+        raise StoryLabError(f"--set takes key=value, not {_told(change)}")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     for table in tables:
         data = data.setdefault(table, {})
         if not isinstance(data, dict):
-            raise StoryLabError(f"--set {change}: {table} is not a table")
+            raise StoryLabError(f"--set {shortened(change)}: {shortened(table)} is not a table")
     data[last] = value
+
+
+def _told(value: Any) -> str:
+    """A value as it may stand in a message: one line, not too long."""
+    try:
+        return shortened(repr(value), 60)
+    except (ValueError, RecursionError):  # Python prints no number of thousands of digits
+        return f"a value of type {type(value).__name__}"

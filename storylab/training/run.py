@@ -4,7 +4,9 @@ import hashlib
 import json
 import math
 import os
+import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from storylab.errors import StoryLabError
+from storylab.files import only_one, put_all_back
 from storylab.framing import WINDOW
 from storylab.models.loading import positions_of
 from storylab.processes import ALONE, Processes, SharedError
@@ -113,11 +116,12 @@ def run(
         The checkpoint's folder.
 
     Raises:
-        StoryLabError: Stories, recipe, weights or state are at fault, before any training; or the loss is
-            no number any more.
+        StoryLabError: Stories, recipe, weights or state are at fault, or another training is under way in the same
+            folder, before any training; or the loss is no number any more, or nothing can be written.
     """
     disable_progress_bar()  # transformers' own, for loading and saving
     with processes.agreeing():
+        put_all_back(checkpoints)
         check_shape(recipe)
         base_folder = find_base(recipe.base) if recipe.base else None
         if base_folder and base_folder.resolve() == (checkpoints / recipe.name).resolve():
@@ -134,38 +138,44 @@ def run(
     optimizers = make_optimizers(model, recipe)
     model = accelerator.prepare(model)
     bare = accelerator.unwrap_model(model)
-    main, folder = accelerator.is_main_process, runs / recipe.name
+    main, folder, target = accelerator.is_main_process, runs / recipe.name, checkpoints / recipe.name
+    steps = steps_of(recipe, framing)
+    if main and not quiet and steps <= recipe.warmup:
+        told = f"train: the {steps} steps are over before the warm-up of {recipe.warmup} is: lower warmup"
+        print(told, file=sys.stderr)
     progress = Progress()
     keeper = Keeper(bare, optimizers, progress, folder / "state.pt", mark, main)
-    with processes.agreeing():
-        if resume:
-            progress = keeper.resume()
-        else:
-            keeper({"save": True})  # so that there is something to resume from the first step on, and nothing older
+    with ExitStack() as working, processes.in_step():
+        with processes.agreeing():
+            if main:
+                working.enter_context(only_one(folder, "a training"))
+            if resume:
+                progress = keeper.resume()
+            else:
+                keeper({"save": True})  # so that there is something to resume from the first step on, and nothing older
 
-    ratio = corpus.labels_per_word(tokenizer)
+        ratio = corpus.labels_per_word(tokenizer)
 
-    def add_words(record: Record) -> None:
-        if "validation_loss" in record:
-            record["perplexity_per_word"] = math.exp(min(record["validation_loss"] * ratio, 100.0))
+        def add_words(record: Record) -> None:
+            if "validation_loss" in record:
+                record["perplexity_per_word"] = math.exp(min(record["validation_loss"] * ratio, 100.0))
 
-    listeners: list[Callable[[Record], None]] = [add_words, keeper, *callbacks]
-    bar = None
-    if main:
-        log = JsonLines(folder / "log.jsonl", keep_until=progress.step if resume else None)
-        listeners.append(log)
-        if recipe.sample:
-            listeners.append(Sampler(bare, tokenizer, recipe.sample, log))
-        if not quiet:
-            bar = ProgressBar(recipe.name, steps_of(recipe, framing), progress.step)
-            listeners.append(bar)
-    target = checkpoints / recipe.name
-    with processes.in_step():
+        listeners: list[Callable[[Record], None]] = [add_words, keeper, *callbacks]
+        bar = None
+        if main:
+            log = JsonLines(folder / "log.jsonl", keep_until=progress.step if resume else None)
+            listeners.append(log)
+            if recipe.sample:
+                listeners.append(Sampler(bare, tokenizer, recipe.sample, log))
+            if not quiet:
+                bar = ProgressBar(recipe.name, steps, progress.step)
+                listeners.append(bar)
         try:
             train(model, optimizers, recipe, framing, validation, accelerator, progress, listeners, should_stop)
         finally:
             if bar:
                 bar.close()
+
         if main:
             bare = accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # no autocast from here on
             if recipe.keep == "best":

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from storylab.errors import StoryLabError
-from storylab.files import write_atomically
+from storylab.files import storing, write_atomically
+from storylab.memory import TOO_LITTLE, is_memory_error
 
 
 @dataclass
@@ -57,7 +58,11 @@ class Keeper:
         self.model.load_state_dict(self.best, strict=False)  # what is frozen is not among them
 
     def save(self) -> None:
-        """Save weights, optimizers and progress, whole or not at all."""
+        """Save weights, optimizers and progress, whole or not at all.
+
+        Raises:
+            StoryLabError: It can't be written; what was saved before is there as it was.
+        """
         state = {
             "progress": asdict(self.progress),
             "mark": self.mark,
@@ -65,7 +70,8 @@ class Keeper:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "best": self.best,
         }
-        write_atomically(self.path, lambda temporary: torch.save(state, temporary))
+        with storing(self.path):
+            write_atomically(self.path, lambda temporary: _save(state, temporary))
 
     def resume(self) -> Progress:
         """Load what `save` saved into model and optimizers; returns the progress.
@@ -77,14 +83,25 @@ class Keeper:
             raise StoryLabError(f"there is nothing to resume: {self.path} does not exist")
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
-            found = state["mark"]
+            if state["mark"] != self.mark:
+                raise StoryLabError(f"{self.path} belongs to another recipe or other stories; train without --resume")
+            if state["model"].keys() != self._trained().keys():
+                raise KeyError("other tensors")
+            self.model.load_state_dict(state["model"], strict=False)
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.progress, self.best = Progress(**state["progress"]), dict(state["best"])
+        except StoryLabError:
+            raise
         except Exception as error:  # torch and pickle raise many kinds, some with a page of advice
-            reason = f"it is no state of a training ({type(error).__name__})"
+            reason = TOO_LITTLE if is_memory_error(error) else f"it is no state of a training ({type(error).__name__})"
             raise StoryLabError(f"{self.path} can't be read: {reason}") from None
-        if found != self.mark:
-            raise StoryLabError(f"{self.path} belongs to another recipe or other stories; train without --resume")
-        self.model.load_state_dict(state["model"], strict=False)
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.progress, self.best = Progress(**state["progress"]), state["best"]
         return self.progress
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    with open(path, "wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # about its own file format, whatever the disk had to say
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ConfigDict
 
 from storylab.errors import StoryLabError
+from storylab.files import new_folder
 from storylab.stories import fingerprint, read_stories, remove_duplicates
 from storylab.tokenizers import train_vocabulary
 from storylab.training.recipe import read_typed
@@ -70,11 +71,12 @@ def make_vocabulary(recipe: VocabularyRecipe, stories: str | None, texts: str | 
             yield from paragraphs(Path(texts) / piece.file, piece.characters)
 
     tokenizer = train_vocabulary(everything(), recipe.size)
-    tokenizer.save_pretrained(target)
     prose = "".join(f"- {piece.file}: the first {piece.characters:,} characters\n" for piece in recipe.texts)
-    (target / "README.md").write_text(
+    about = (
         f"# The shared vocabulary\n\n{recipe.size:,} SentencePiece pieces (byte-pair encoding, byte fallback), learnt "
-        f"from\n\n- {len(corpus):,} stories, SHA-256 of their text `{fingerprint(corpus)}`\n{prose}",
-        encoding="utf-8",
+        f"from\n\n- {len(corpus):,} stories, SHA-256 of their text `{fingerprint(corpus)}`\n{prose}"
     )
+    with new_folder(target) as folder:
+        tokenizer.save_pretrained(folder)
+        (folder / "README.md").write_text(about, encoding="utf-8")
     return target

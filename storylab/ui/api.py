@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from storylab.decoding import Settings, check_opening, check_seed
 from storylab.storytellers import describe
 from storylab.ui.api_endpoint import Endpoint, endpoint, storyteller_named
 from storylab.ui.api_inspection import INSPECTIONS
@@ -43,7 +44,9 @@ def tell(
         The telling: model, opening, story (its sentences), text, finished, ended_by, seed, settings, tokens,
         seconds, seconds_to_first_token, tokens_per_second and pathologies.
     """
-    return storyteller_named(model).tell(opening, settings, seed).to_dict()
+    opening, seed = check_opening(opening), check_seed(seed)
+    wanted = Settings.from_mapping({} if settings is None else settings)  # all of it before a model is loaded
+    return storyteller_named(model).tell(opening, wanted, seed).to_dict()
 
 
 ENDPOINTS = (Endpoint(models, at_once=None), Endpoint(tell, at_once=4), *INSPECTIONS)

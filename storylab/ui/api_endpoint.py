@@ -13,8 +13,11 @@ from gradio.utils import get_function_description
 
 from storylab.decoding.settings import shown
 from storylab.errors import StoryLabError
+from storylab.inspection.texts import check_text
 from storylab.storytellers import load
 from storylab.storytellers.catalog import find
+from storylab.ui.texts import Say
+from storylab.watching import note
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
@@ -50,6 +53,8 @@ class Endpoint:
 def endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function fit for an endpoint: a `StoryLabError` reaches the caller, as one line and without a traceback.
 
+    Of any other error the caller hears only that there was one.
+
     gradio reads an argument's description up to the end of its line, so each becomes one line.
     """
 
@@ -59,6 +64,9 @@ def endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*arguments, **named)
         except StoryLabError as error:
             raise gr.Error(str(error), print_exception=False) from None
+        except Exception as error:
+            note(error)
+            raise gr.Error(Say()("problem_broken"), print_exception=False) from None
 
     call.__doc__ = one_line_each(inspect.getdoc(function) or "")
     return call
@@ -81,11 +89,11 @@ def storyteller_named(name: Any) -> "Storyteller":
 
 
 def text_in(value: Any, argument: str) -> str:
-    """The value of an argument that must be a string.
+    """The value of an argument that must be a string, maybe none, which a storyteller can read.
 
     Raises:
-        StoryLabError: It is anything else.
+        StoryLabError: It is anything else, or too long.
     """
     if not isinstance(value, str):
         raise StoryLabError(f"{argument} must be a string, not {shown(value)}")
-    return value
+    return check_text(value)

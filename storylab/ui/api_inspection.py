@@ -3,7 +3,7 @@
 # No `from __future__ import annotations` here: gradio reads the return annotation as it stands.
 from typing import Any
 
-from storylab.decoding import Settings
+from storylab.decoding import Settings, check_opening, check_seed
 from storylab.ui.api_endpoint import Endpoint, endpoint, storyteller_named, text_in
 
 
@@ -23,7 +23,8 @@ def tokens(opening: str, text: str, model: str) -> dict[str, Any]:
     """
     from storylab.inspection.tokens import read_text
 
-    return read_text(storyteller_named(model), opening, text_in(text, "text")).to_dict()
+    opening, text = check_opening(opening), text_in(text, "text")
+    return read_text(storyteller_named(model), opening, text).to_dict()
 
 
 @endpoint
@@ -56,10 +57,11 @@ def branch(
     """
     from storylab.inspection import branch as branching
 
+    opening, text = check_opening(opening), text_in(text, "text")
     storyteller = storyteller_named(model)
     if isinstance(token, str):
         token = branching.token_named(storyteller, token)
-    return branching.branch(storyteller, opening, text_in(text, "text"), position, token, settings, seed).to_dict()
+    return branching.branch(storyteller, opening, text, position, token, settings, seed).to_dict()
 
 
 @endpoint
@@ -79,8 +81,9 @@ def next(opening: str, model: str, text: str = "", settings: dict[str, Any] | No
     """
     from storylab.inspection.next_token import next_token
 
+    opening, text = check_opening(opening), text_in(text, "text")
     wanted = Settings.from_mapping({} if settings is None else settings)
-    stages = next_token(storyteller_named(model), opening, text_in(text, "text"), wanted)
+    stages = next_token(storyteller_named(model), opening, text, wanted)
     return [stage.to_dict() for stage in stages]
 
 
@@ -99,6 +102,7 @@ def strategies(opening: str, model: str, seed: int | None = None) -> list[dict[s
     """
     from storylab.inspection.strategies import tell_strategies
 
+    opening, seed = check_opening(opening), check_seed(seed)
     told = tell_strategies(storyteller_named(model), opening, seed)
     return [{"strategy": name, **telling.to_dict()} for name, telling in told]
 

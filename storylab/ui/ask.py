@@ -9,6 +9,7 @@ import gradio as gr
 
 from storylab.decoding import PRESETS
 from storylab.storytellers import describe
+from storylab.storytellers.remote.source import REMOTE as ELSEWHERE
 from storylab.storytellers.stand_in import stand_in
 from storylab.ui import cards
 from storylab.ui.controls import AT_ONCE, OWN, Controls
@@ -29,7 +30,7 @@ class Ask:
     def __init__(self, rows: Sequence[Mapping[str, Any]], label: Labels, visits: Visits):
         """Build it for the storytellers that `describe()` lists."""
         self.names, self.visits = [row["name"] for row in rows], visits
-        self.ready = _names(rows, "ready")[:AT_FIRST]
+        self.ready = _at_first(rows)
         with gr.Column(elem_id="ask"):
             with gr.Row(elem_id="ask-line"):
                 self.opening = gr.Textbox(
@@ -120,7 +121,7 @@ class Ask:
         """New values for `looks`; what is chosen stays, but for what a link asks for."""
         rows = self._rows()
         choices = _choices(rows, say) + ([(say("title_yours"), OWN_NAME)] if own else [])
-        chosen = {"value": link.storytellers or _names(rows, "ready")[:AT_FIRST]} if link else {}
+        chosen = {"value": link.storytellers or _at_first(rows)} if link else {}
         outside = [(self.downloads[row["name"]], row) for row in rows if row["name"] in self.downloads]
         lines = [new for download, row in outside for new in download.shown(row, say)]
         return [gr.update(choices=choices, **chosen), self._not_ready(rows, say), *lines]
@@ -137,6 +138,11 @@ def _names(rows: Sequence[Mapping[str, Any]], state: str) -> list[str]:
     return [row["name"] for row in rows if row["state"] == state]
 
 
+def _at_first(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Who is chosen when the page opens: nobody whose opening would leave the machine."""
+    return _names([row for row in rows if row["kind"] != ELSEWHERE], "ready")[:AT_FIRST]
+
+
 def _choices(rows: Sequence[Mapping[str, Any]], say: Say) -> list[tuple[str, str]]:
     """Who can be asked to tell: the ready ones, and those for which another can stand in, with their state."""
     return [(_choice(row, say), row["name"]) for row in rows if _can_be_asked(row, rows)]
@@ -149,6 +155,8 @@ def _labelled(rows: Sequence[Mapping[str, Any]], label: Labels) -> list[tuple[An
 
 
 def _can_be_asked(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
+    if row["kind"] == ELSEWHERE:  # also one that nobody was found at: only a telling has it looked for again
+        return row["state"] != "broken"
     return row["state"] == "ready" or (row["state"] != "broken" and bool(stand_in(row["name"], rows)))
 
 

@@ -16,7 +16,7 @@ from storylab.storytellers.stand_in import stand_in
 from storylab.ui import cards, tellers
 from storylab.ui.address import Address
 from storylab.ui.ask import Ask
-from storylab.ui.controls import AT_ONCE, HIDDEN
+from storylab.ui.controls import AT_ONCE, HIDDEN, said_by
 from storylab.ui.history import History, export_buttons
 from storylab.ui.links import write_query, write_settings
 from storylab.ui.several import PLACES, Several
@@ -199,7 +199,7 @@ class CompareTab(PageTab):
 
     def _told(self, request: gr.Request, event: gr.EventData) -> Telling:
         """The telling on the card whose button was pressed."""
-        run = self.visits.runs(request.session_hash).get(str(getattr(event, "place", "")))
+        run = self.visits.runs(request.session_hash).get(str(said_by(event, "place")))
         if run is None or run.telling is None:
             raise gr.Error(speaker(request)("problem_gone"), print_exception=False)
         return run.telling
@@ -216,7 +216,8 @@ class CompareTab(PageTab):
     def _look_inside(self, request: gr.Request, event: gr.EventData) -> list:
         telling = self._told(request, event)
         choices = tellers.choices(request, speaker(request), self.visits)
-        readers = gr.update(choices=choices, value=[telling.model])
+        can_read = telling.model in [name for _, name in choices]  # else those who are chosen there read it
+        readers = gr.update(choices=choices, **({"value": [telling.model]} if can_read else {}))
         return [gr.Tabs(selected=TokensTab.key), telling.opening, telling.text, readers, str(telling.seed)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from storylab.decoding import OPTIONS, PRESETS, Settings, check_seed
@@ -20,6 +22,14 @@ AT_ONCE = {**HIDDEN, "queue": False}
 """The same for those that are done in a moment."""
 OWN = "own"
 """What the preset field says once a setting was changed by hand."""
+
+
+def said_by(event: gr.EventData, name: str) -> Any:
+    """What a script on the page said of an event under a name; None where it said nothing, or no object."""
+    try:
+        return getattr(event, name, None)
+    except TypeError:  # from the browser: anything
+        return None
 
 
 class Controls:

@@ -12,7 +12,7 @@ from storylab.decoding import OPTIONS, PRESETS, Settings, check_seed
 from storylab.errors import StoryLabError
 from storylab.inspection.texts import MOST_CHARACTERS
 from storylab.ui import cards, decoding_view, panels
-from storylab.ui.controls import AT_ONCE, option_field
+from storylab.ui.controls import AT_ONCE, option_field, said_by
 from storylab.ui.seed import read_seed
 from storylab.ui.texts import Labels, speaker
 from storylab.ui.visits import Visits
@@ -90,7 +90,7 @@ class NextToken:
         return [decoding_view.bars(stages, settings, storyteller.kind.end, say), ""]
 
     def _take(self, request: gr.Request, event: gr.EventData, model: str, opening: str, text: str, *values: float):
-        token = getattr(event, "token", None)  # from the browser: anything
+        token = said_by(event, "token")
         return self._with(request, token if isinstance(token, int) else -1, model, opening, text, *values)
 
     def _draw(

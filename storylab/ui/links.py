@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from storylab.decoding import OPTIONS, PRESETS, Settings, check_opening, check_seed
 from storylab.decoding.settings import shown
 from storylab.errors import StoryLabError
-from storylab.ui.visits import OWN_NAME
+from storylab.storytellers.catalog import OWN_NAME
 
 T = TypeVar("T")
 LUCK = ("same", "own")

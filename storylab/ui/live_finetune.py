@@ -14,8 +14,8 @@ from storylab.errors import StoryLabError
 from storylab.exhibits.own import FEWEST_STORIES, MOST_SECONDS, MOST_STORIES, RECIPES, read_own
 from storylab.inspection.corpus import small_corpus
 from storylab.stories import Story
-from storylab.storytellers import describe, load
-from storylab.ui import cards, panels
+from storylab.storytellers import load
+from storylab.ui import cards, panels, tellers
 from storylab.ui.address import Address
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.live_finetuning import Asked, FineTuning
@@ -35,6 +35,7 @@ class OwnTraining:
 
     def __init__(self, tab: gr.Tab, label: Labels, visits: Visits, address: Address):
         self.line, self.visits, self.bases = Line(1000), visits, Latest[str](1000)
+        self.uploads = visits.uploads
         rows = _bases()
         limits = {"fewest": FEWEST_STORIES, "most": MOST_STORIES, "megabytes": MOST_BYTES / 1e6}
         limits["minutes"] = MOST_SECONDS / 60
@@ -86,6 +87,7 @@ class OwnTraining:
         telling = {"concurrency_limit": 2, "concurrency_id": "own-telling", **HIDDEN}
         gr.on([tell.click, self.opening.submit], self._tell, self.opening, told, **telling)
         tab.select(self._look, outputs=self.base, **AT_ONCE)
+        self.uploads.watch(self.file, "finetune")
 
     @property
     def arriving(self) -> Mapping[gr.blocks.Block, tuple[str, ...]]:
@@ -116,7 +118,7 @@ class OwnTraining:
         except StoryLabError as error:
             return _refusal(str(error).replace(path, Path(path).name))
         finally:
-            Path(path).unlink(missing_ok=True)
+            self.uploads.release(request.session_hash, "finetune", path)
 
     def _ask_small(self, request: gr.Request, base: str | None) -> list[Any]:
         return [*self._ask(request, small_corpus().stories, 0, base)[:-1], gr.skip()]
@@ -169,7 +171,7 @@ class OwnTraining:
         try:
             opening, seed = check_opening(opening), check_seed()
             own = self.visits.load(request.session_hash, OWN_NAME)
-            rows = {row["name"]: row for row in describe() if row["state"] == "ready"}
+            rows = {row["name"]: row for row in tellers.ready()}
             base = self.bases.get(request.session_hash)
             others = [name for name in dict.fromkeys((base, *RECIPES, *rows)) if name in rows][:2]
             head = panels.quiet(say("live_told_about", seed=seed))
@@ -186,7 +188,7 @@ class OwnTraining:
 
 def _bases() -> list[dict]:
     """The storytellers that can be fine-tuned here, in the order of their recipes."""
-    rows = {row["name"]: row for row in describe() if row["state"] == "ready"}
+    rows = {row["name"]: row for row in tellers.ready()}
     return [rows[name] for name in RECIPES if name in rows]
 
 

@@ -17,6 +17,7 @@ from storylab.storytellers import load
 from storylab.ui import cards, panels, tellers
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.texts import Labels, Say, speaker
+from storylab.ui.visits import Visits
 from storylab.ui.work import Line, Ticket, Work
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ class Stopped(Exception):
 class OwnStories:
     """The panel's components and what happens between them."""
 
-    def __init__(self, tab: gr.Tab, label: Labels):
+    def __init__(self, tab: gr.Tab, label: Labels, visits: Visits):
         """Build it; the storytellers to choose from are those that are ready when the tab is opened."""
-        self.line, rows = Line(1000), tellers.ready()
+        self.line, self.uploads, rows = Line(1000), visits.uploads, tellers.ready()
         with gr.Column(elem_classes="sheet", elem_id="own"):
             limits = {"stories": MOST_STORIES, "megabytes": MOST_BYTES / 1e6, "storytellers": MOST_STORYTELLERS}
             head = label.made(lambda say: panels.section(say("own"), say("own_about", **limits)))
@@ -73,6 +74,7 @@ class OwnStories:
             **HIDDEN,
         )
         self.stop.click(self._stop, outputs=[self.progress, self.stop], **AT_ONCE)
+        self.uploads.watch(self.file, "own")
 
     def _look(self, request: gr.Request) -> dict:
         say = speaker(request)
@@ -82,11 +84,12 @@ class OwnStories:
         """What is asked for waits in line, or is refused; either way the file is no longer where it was."""
         say = speaker(request)
         problem = _problem(path, chosen, say)
-        if problem:
-            if path:
-                Path(path).unlink(missing_ok=True)
-            return [cards.problem(problem), "", gr.update(visible=False), gr.update(visible=False), None]
-        self.line.ask(request.session_hash, _Asked(Path(path), chosen))
+        try:
+            if problem:
+                return [cards.problem(problem), "", gr.update(visible=False), gr.update(visible=False), None]
+            self.line.ask(request.session_hash, _Asked(Path(path), chosen))
+        finally:
+            self.uploads.release(request.session_hash, "own", path)
         return [panels.progress(say("own_waits"), 0, 1), "", gr.update(visible=False), gr.update(visible=True), None]
 
     def _run(self, request: gr.Request) -> Iterator[list]:
@@ -134,13 +137,13 @@ def _problem(path: str | None, chosen: list[str], say: Say) -> str:
 
 
 class _Asked(Ticket):
-    """A file, moved to a folder of its own that is gone once nobody wants it any more, and who goes on from it."""
+    """A file, copied to a folder of its own that is gone once nobody wants it any more, and who goes on from it."""
 
     def __init__(self, path: Path, names: list[str]):
         super().__init__()
         self.names, self._kept = names, tempfile.TemporaryDirectory(prefix="storylab-")
         self.folder = Path(self._kept.name)
-        self.path = Path(shutil.move(path, self.folder / path.name))
+        self.path = Path(shutil.copyfile(path, self.folder / path.name))
 
     def end(self) -> None:
         super().end()

@@ -11,14 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
+from starlette.middleware import Middleware
 
+from storylab import __version__
+from storylab.errors import StoryLabError
 from storylab.ui.address import ARRIVED, Address
 from storylab.ui.api import ROUTES, add_endpoints
 from storylab.ui.compare import CompareTab
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.decoding import DecodingTab
+from storylab.ui.guard import MIDDLEWARE, fetch_nothing
 from storylab.ui.language import Translation
 from storylab.ui.mcp_tools import answer_in_json
+from storylab.ui.refusals import Page, Refusals, malformed
 from storylab.ui.results import ResultsTab
 from storylab.ui.stories import StoriesTab
 from storylab.ui.tab import PageTab
@@ -26,8 +32,11 @@ from storylab.ui.texts import LANGUAGES, Labels, Say, speaker
 from storylab.ui.tokens import TokensTab
 from storylab.ui.tour import TourTab
 from storylab.ui.training import TrainingTab
+from storylab.ui.uploads import sweeping
 from storylab.ui.visits import Visits
 from storylab.ui.warm_up import warm_up
+from storylab.ui.zero_gpu import mark
+from storylab.watching import begin
 
 TABS: tuple[type[PageTab], ...] = (
     CompareTab,
@@ -51,10 +60,10 @@ ICON = (
 SCRIPTS = Path(__file__).with_name("scripts")
 
 
-def build() -> gr.Blocks:
+def build() -> Page:
     """Put the page together; no model is loaded, and nothing is asked over the network."""
     label, visits = Labels(), Visits()
-    with gr.Blocks(title=Say()("title"), delete_cache=(600, 3600)) as page:
+    with Page(title=Say()("title"), delete_cache=(600, 3600)) as page:
         script = (SCRIPTS / "masthead.js").read_text(encoding="utf-8")
         gr.HTML(label.made(_masthead), elem_id="masthead", js_on_load=script, apply_default_css=False)
         address, tabs = Address(), []
@@ -70,7 +79,7 @@ def build() -> gr.Blocks:
         _open_links(page, bar, tabs, label)
         page.unload(_leaver(visits))
         add_endpoints()
-    page.i18n_instance = label.i18n
+    page.i18n_instance, page.uploads = label.i18n, visits.uploads
     return page.queue(max_size=100, default_concurrency_limit=4)
 
 
@@ -112,8 +121,25 @@ def _masthead(say: Say) -> str:
     return f"<h1>{say('title')}</h1><p>{say('tagline')}</p><nav>{copy}{link}</nav>"
 
 
-def launch(page: gr.Blocks) -> None:
-    """Serve the page where `GRADIO_SERVER_NAME` and `GRADIO_SERVER_PORT` say, until it is interrupted."""
+def launch(page: Page) -> None:
+    """Serve the page where `GRADIO_SERVER_NAME` and `GRADIO_SERVER_PORT` say, until it is interrupted.
+
+    Tellings are logged and counted as the environment asks for it, see docs/watching.md.
+    """
+    try:
+        begin(__version__, page=True, waiting=lambda: len(page._queue))
+    except StoryLabError as error:
+        raise SystemExit(f"storylab: {error}") from None
+    mark()
+    address = serve(page)
+    print(Say()("served", address=address), flush=True)
+    warm_up()
+    page.block_thread()
+
+
+def serve(page: Page) -> str:
+    """Begin to serve the page; returns its address."""
+    fetch_nothing()
     with redirect_stdout(io.StringIO()):  # of MCP gradio speaks even when quiet, in signs that not every terminal has
         _, address, _ = page.launch(
             i18n=page.i18n_instance,
@@ -125,16 +151,20 @@ def launch(page: gr.Blocks) -> None:
             ssr_mode=False,  # needs Node, and a second process to start
             share=False,
             enable_monitoring=False,  # nobody's use of the page is listed
-            app_kwargs={"routes": ROUTES},
+            app_kwargs={
+                "routes": ROUTES,
+                "middleware": [*MIDDLEWARE, Middleware(Refusals)],
+                "exception_handlers": {RequestValidationError: malformed},
+                "lifespan": sweeping(page.uploads, page.upload_file_set),
+                "openapi_url": None,
+            },
             run_history=False,
             mcp_server=True,
             prevent_thread_lock=True,
             quiet=True,
         )
     answer_in_json(page)
-    print(Say()("served", address=address), flush=True)
-    warm_up()
-    page.block_thread()
+    return address
 
 
 def _theme() -> gr.themes.Base:

@@ -50,7 +50,7 @@ class ResultsTab(PageTab):
             gr.HTML(cards.problem(str(error)), apply_default_css=False)
         if self.report:
             self._published(tab, self.report, label)
-        self.own = OwnStories(tab, label)
+        self.own = OwnStories(tab, label, visits)
         BlindVote(tab, self.report, label)
         vote.click(None, js=press("vote-ask"), **HIDDEN)
 

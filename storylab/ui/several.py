@@ -10,7 +10,7 @@ import gradio as gr
 
 from storylab.decoding import check_seed
 from storylab.ui.cards import SCRIPT
-from storylab.ui.controls import AT_ONCE, HIDDEN
+from storylab.ui.controls import AT_ONCE, HIDDEN, said_by
 from storylab.ui.links import MOST_SEEDS
 from storylab.ui.slot import CONCURRENT_TELLINGS, REFRESH, Cards, as_json, looks
 from storylab.ui.texts import Say, speaker
@@ -45,7 +45,7 @@ class Several:
 
     def _ask_again(self, request: gr.Request, event: gr.EventData) -> None:
         """Tell one of the cards with a new seed; the others stay beside it as they are."""
-        visitor, place = request.session_hash, str(getattr(event, "place", ""))
+        visitor, place = request.session_hash, str(said_by(event, "place"))
         before = self.visits.runs(visitor)
         if place not in before:
             raise gr.Error(speaker(request)("problem_gone"), print_exception=False)

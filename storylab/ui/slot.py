@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +18,7 @@ from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.texts import Labels, Say, speaker
 from storylab.ui.turns import Turns
 from storylab.ui.visits import Run, Visits
+from storylab.watching import note
 
 CONCURRENT_TELLINGS = 3
 """Visitors whom one storyteller tells at once; more of them wait in line."""
@@ -41,8 +42,9 @@ def looks(run: Run, card: Card, visits: Visits, visitor: str) -> Iterator[str | 
             if run.replaced:
                 return
             if isinstance(piece, Telling):
-                visits.note(visitor, run, piece, log_probability)
-                yield card.told(piece, log_probability, visits.pinned(visitor))
+                known = None if math.isnan(log_probability) else log_probability  # an endpoint may give none
+                visits.note(visitor, run, piece, known)
+                yield card.told(piece, known, visits.pinned(visitor))
                 return
             told, tokens, log_probability = told + piece.text, tokens + 1, log_probability + piece.log_probability
             due = time.monotonic() - drawn > REFRESH
@@ -50,8 +52,8 @@ def looks(run: Run, card: Card, visits: Visits, visitor: str) -> Iterator[str | 
             yield card.telling(run, told, tokens) if due else None
     except StoryLabError as error:
         yield card.failed(run, str(error))
-    except Exception:  # whatever it is, the card says so, and the log what it was
-        traceback.print_exc()
+    except Exception as error:  # whatever it is, the card says so, and the log what it was
+        note(error)
         yield card.failed(run, card.say("problem_broken"))
     finally:
         run.stop.set()

@@ -32,7 +32,7 @@ class StoriesTab(PageTab):
         """Build it into a tab, which is filled when it is opened."""
         super().__init__(tab, label, visits, address)
         begin = self.begin()
-        self.corpus = CorpusPanel(label)
+        self.corpus = CorpusPanel(label, visits)
         self.one = StoryPanel(label)
         self._wire(begin)
 

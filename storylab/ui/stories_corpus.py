@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,8 @@ from storylab.ui import cards, panels, stories_figures
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.own_stories import MOST_BYTES
 from storylab.ui.texts import Labels, Say, speaker
+from storylab.ui.visits import Visits
+from storylab.watching import note
 
 LIMITS = (16, 256)
 """Between which lengths, in tokens, the slider goes."""
@@ -49,8 +50,9 @@ def measured(corpus: Corpus) -> Measured:
 class CorpusPanel:
     """The panel's components and what happens between them."""
 
-    def __init__(self, label: Labels):
+    def __init__(self, label: Labels, visits: Visits):
         """Build it; it is filled when the tab is opened."""
+        self.uploads = visits.uploads
         with gr.Column(elem_classes="sheet", elem_id="stories-corpus"):
             limits = {"megabytes": MOST_BYTES / 1e6, "stories": MOST_STORIES}
             head = label.made(lambda say: panels.section(say("stories_corpus"), say("stories_corpus_about", **limits)))
@@ -119,6 +121,8 @@ class CorpusPanel:
         """A visitor's file is read, measured and deleted; where it is no good, what was shown stays."""
         say = speaker(request)
         same = [gr.skip()] * len(self.shown)
+        if path:
+            self.uploads.hold(request.session_hash, "stories", path)
         try:
             yield [same[0], panels.progress(say("stories_reading"), 0, 1), *same[2:], *[gr.skip()] * 3]
             held = measured(_read(Path(path), say))
@@ -126,12 +130,11 @@ class CorpusPanel:
             shown = [*self.show(held, limit, say), None, number, as_lines(pick(held, 1))]
         except StoryLabError as error:
             shown = [same[0], cards.problem(str(error)), *same[2:], None, gr.skip(), gr.skip()]
-        except Exception:  # whatever it is, the visitor is told that, and the log what
-            traceback.print_exc()
+        except Exception as error:  # whatever it is, the visitor is told that, and the log what
+            note(error)
             shown = [same[0], cards.problem(say("problem_broken")), *same[2:], None, gr.skip(), gr.skip()]
         finally:
-            if path:
-                Path(path).unlink(missing_ok=True)
+            self.uploads.release(request.session_hash, "stories", path)
         yield shown
 
 

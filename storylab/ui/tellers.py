@@ -8,14 +8,15 @@ from typing import Any
 import gradio as gr
 
 from storylab.storytellers import describe
+from storylab.storytellers.remote.source import REMOTE
 from storylab.ui import cards
 from storylab.ui.texts import Labels, Say
 from storylab.ui.visits import OWN_NAME, Visits
 
 
 def ready() -> list[Mapping[str, Any]]:
-    """The descriptions of the storytellers that can tell."""
-    return [row for row in describe() if row["state"] == "ready"]
+    """The descriptions of the storytellers that can tell and be looked into: their models are here."""
+    return [row for row in describe() if row["state"] == "ready" and row["kind"] != REMOTE]
 
 
 def labelled(rows: Sequence[Mapping[str, Any]], label: Labels) -> list[tuple[Any, str]]:

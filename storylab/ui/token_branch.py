@@ -13,7 +13,7 @@ import gradio as gr
 from storylab.decoding import check_seed
 from storylab.errors import StoryLabError
 from storylab.ui import cards, panels, tellers
-from storylab.ui.controls import AT_ONCE, HIDDEN
+from storylab.ui.controls import AT_ONCE, HIDDEN, said_by
 from storylab.ui.links import write_query
 from storylab.ui.problems import problem_of
 from storylab.ui.seed import read_seed
@@ -145,10 +145,7 @@ class Branching:
         return panels.quiet(say("tokens_stopped")) if self.line.end(visitor) else gr.skip()
 
     def _asked(self, request: gr.Request, event: gr.EventData, shown: View | None, seed: str) -> list:
-        try:
-            said = {name: getattr(event, name, None) for name in ("reader", "position", "token")}
-        except TypeError:  # from the browser: anything
-            said = None
+        said = {name: said_by(event, name) for name in ("reader", "position", "token")}
         return self._ask(request, said, shown, seed)
 
     def _linked(self, request: gr.Request, shown: View | None, seed: str, wanted: dict | None) -> list:

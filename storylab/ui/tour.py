@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import gradio as gr
 
-from storylab.errors import StoryLabError
 from storylab.exhibits import TOUR, begin, watch
 from storylab.exhibits.parts import Doing, Loss
 from storylab.ui import cards, panels, tour_view
 from storylab.ui.address import Address
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.links import write_query
+from storylab.ui.problems import problem_of
 from storylab.ui.tab import PageTab, press
 from storylab.ui.texts import Labels, Say, speaker
 from storylab.ui.visits import Visits
@@ -138,11 +137,8 @@ class TourTab(PageTab):
             return
         try:
             yield from self._walk(walk, say)
-        except StoryLabError as error:
-            yield self._shown(walk, cards.problem(str(error)), tour_view.step(walk.name, say))
-        except Exception:  # whatever it is, the visitor is told that, and the log what
-            traceback.print_exc()
-            yield self._shown(walk, cards.problem(say("problem_broken")), tour_view.step(walk.name, say))
+        except Exception as error:
+            yield self._shown(walk, cards.problem(problem_of(error, say)), tour_view.step(walk.name, say))
         finally:
             self.line.leave(request.session_hash, walk)  # the visitor may have closed the page
 

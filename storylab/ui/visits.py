@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from storylab.decoding import Settings, check_seed
 from storylab.errors import StoryLabError
 from storylab.storytellers import Telling, load
+from storylab.storytellers.catalog import OWN_NAME
+from storylab.ui.uploads import Uploads
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
 
-OWN_NAME = "yours"
-"""The name of the storyteller that a visitor has trained on the page."""
 MOST_OWN = 8
 """Visitors whose own storyteller is kept; of more, the oldest is given up."""
 MOST_VISITORS = 1000
@@ -72,6 +72,7 @@ class Visits:
     def __init__(self) -> None:
         self._visits: dict[str, _Visit] = {}
         self._own: dict[str, Storyteller] = {}
+        self.uploads = Uploads()
         self._guard = threading.Lock()
 
     def start(self, visitor: str, runs: Iterable[Run]) -> None:
@@ -115,7 +116,8 @@ class Visits:
                 visit.end()
 
     def leave(self, visitor: str) -> None:
-        """Forget a visitor whose page is closed, and end what is still told."""
+        """Forget a visitor whose page is closed, with their files, and end what is still told."""
+        self.uploads.leave(visitor)
         with self._guard:
             self._own.pop(visitor, None)
             if visit := self._visits.pop(visitor, None):

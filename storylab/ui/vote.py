@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ from storylab.decoding import check_seed
 from storylab.errors import StoryLabError
 from storylab.evaluation.report import HEADINGS, Report, number
 from storylab.evaluation.votes import Vote, Votes, strengths, votes_file
-from storylab.storytellers import Telling, describe, load
+from storylab.storytellers import Telling, load
 from storylab.ui import cards, panels
 from storylab.ui.controls import AT_ONCE, HIDDEN
-from storylab.ui.tellers import titles
+from storylab.ui.tellers import ready, titles
 from storylab.ui.texts import EXAMPLES, Labels, speaker
+from storylab.watching import note
 
 CHOICES = ("first", "second", "tie")
 BESIDE = ("perplexity_per_word", "bleu_4", "repetition_4")
@@ -69,16 +69,16 @@ class BlindVote:
         hidden = [gr.update(visible=False)] * len(CHOICES)
         yield [None, panels.quiet(say("vote_telling")), gr.update(interactive=False), *hidden]
         try:
-            ready = [row["name"] for row in describe() if row["state"] == "ready"]
-            if len(ready) < 2:
+            names = [row["name"] for row in ready()]
+            if len(names) < 2:
                 raise StoryLabError(say("problem_two"))
             opening, seed = random.choice(list(EXAMPLES.values())), check_seed()
-            first, second = (load(name).tell(opening, seed=seed) for name in random.sample(ready, 2))
+            first, second = (load(name).tell(opening, seed=seed) for name in random.sample(names, 2))
         except StoryLabError as error:
             yield [None, cards.problem(str(error)), gr.update(interactive=True), *hidden]
             return
-        except Exception:  # whatever it is, the visitor can ask again, and the log says what it was
-            traceback.print_exc()
+        except Exception as error:  # whatever it is, the visitor can ask again, and the log says what it was
+            note(error)
             yield [None, cards.problem(say("problem_broken")), gr.update(interactive=True), *hidden]
             return
         shown = [gr.update(visible=True)] * len(CHOICES)

@@ -6,6 +6,8 @@ import time
 from storylab.errors import StoryLabError
 from storylab.storytellers import describe, load
 from storylab.storytellers.heap import trim
+from storylab.storytellers.observers import unobserved
+from storylab.storytellers.remote.source import REMOTE
 
 OPENING = "The day began."
 PAUSE = 0.5  # seconds in which whoever waits for the page gets it first
@@ -21,9 +23,11 @@ def warm_up() -> threading.Thread:
 def _warm_up() -> None:
     time.sleep(PAUSE)
     for row in describe():
-        if row["state"] == "ready":
+        if row["state"] == "ready" and row["kind"] != REMOTE:  # an endpoint is asked once somebody has it tell
             try:
-                load(row["name"]).tell(OPENING, {"max_new_tokens": 2}, seed=0)
+                storyteller = load(row["name"])
+                with unobserved():  # nobody asked for it
+                    storyteller.tell(OPENING, {"max_new_tokens": 2}, seed=0)
             except StoryLabError:
                 continue  # its own card says so, once somebody asks it to tell
             trim()

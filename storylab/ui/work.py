@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
-from storylab.errors import StoryLabError
+from storylab.ui.problems import problem_of
 from storylab.ui.texts import Say
 
 T = TypeVar("T")
@@ -85,11 +84,8 @@ class Work:
     def _run(self) -> None:
         try:
             self.work()
-        except StoryLabError as error:
-            self.problem = str(error)
-        except Exception:  # whatever it is, the visitor is told that, and the log what
-            traceback.print_exc()
-            self.problem = self.say("problem_broken")
+        except Exception as error:
+            self.problem = problem_of(error, self.say)
 
 
 class Latest(Generic[T]):

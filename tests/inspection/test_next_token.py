@@ -67,7 +67,7 @@ def test_a_low_temperature_sharpens_and_forbids_nothing():
 def test_a_moved_slider_does_not_run_the_model(monkeypatch):
     storyteller = load("seq2seq")
     next_token(storyteller, OPENING, "He hid", PURE)
-    monkeypatch.setattr(module, "predictions", lambda *_: pytest.fail("the model was run"))
+    monkeypatch.setattr(type(storyteller), "session", lambda *_: pytest.fail("the model was run"))
     assert len(next_token(storyteller, OPENING, "He hid", Settings(temperature=0.3))) == 3
     with pytest.raises(pytest.fail.Exception):
         next_token(storyteller, OPENING, "He hides", PURE)

@@ -1,6 +1,8 @@
 """A copy of the project whose page is served to all tests, with a damaged storyteller beside the committed ones."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 COMMITTED = ("encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned")
+HOSTILE = '<story-hit></story-hit><img src=x onerror="window.storylabHit=9"> **bolded**'
+"""What the damaged checkpoint says of itself, where its makers may say what they like."""
 HERE = "http://127.0.0.1:"
+WATCH = Path(__file__).parent.parent / "watch"
 PATIENCE = 120  # seconds; a busy machine is no reason to fail
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
@@ -32,6 +37,11 @@ class Server:
     process: subprocess.Popen
     url: str
     log: Path
+    notes: Path
+    """A line for each call that left the machine, or would have."""
+
+    def left(self) -> str:
+        return self.notes.read_text() if self.notes.exists() else ""
 
 
 def _free_port() -> int:
@@ -55,14 +65,21 @@ def site(tmp_path_factory, root) -> Path:
     shutil.copytree(root / "checkpoints" / "seq2seq", checkpoints / "damaged")
     weights = checkpoints / "damaged" / "model.safetensors"
     os.truncate(weights, weights.stat().st_size // 2)
+    recipe, log = checkpoints / "damaged" / "recipe.toml", checkpoints / "damaged" / "log.jsonl"
+    told = re.sub("^(title|note) = .*$", rf"\1 = '{HOSTILE}'", recipe.read_text(), flags=re.MULTILINE)
+    recipe.write_text(told)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    told = [line | {"sample": HOSTILE} if "sample" in line else line for line in lines]
+    log.write_text("".join(json.dumps(line) + "\n" for line in told))
     return folder
 
 
 @pytest.fixture(scope="session")
 def server(site) -> Iterator[Server]:
-    """`python app.py` on a port of its own."""
+    """`python app.py` on a port of its own; whatever the tests did there, no call may have left the machine."""
     with _serve(site) as found:
         yield found
+    assert found.left() == ""
 
 
 @pytest.fixture
@@ -79,16 +96,18 @@ def _serve(site: Path) -> Iterator[Server]:
     address = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
     nothing_fetched = {"HF_HOME": str(site / "hub"), "STORYLAB_CACHE": str(site / "cache")}
     nothing_fetched["STORYLAB_VOTES"] = str(site / "votes.sqlite")
+    notes = site / f"left-{port}.txt"
+    watch = {"PYTHONPATH": str(WATCH), "WATCH_NOTES": str(notes)}
     with open(log, "w") as file:
         process = subprocess.Popen(
             [sys.executable, "app.py"],
             cwd=site,
-            env=os.environ | address | nothing_fetched,
+            env=os.environ | address | nothing_fetched | watch,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    found = Server(process, f"http://127.0.0.1:{port}/", log)
+    found = Server(process, f"http://127.0.0.1:{port}/", log, notes)
     try:
         _wait_until_served(found)
         yield found

@@ -137,7 +137,7 @@ def test_samples_hold_every_storyteller_with_three_stories(tab, record):
 @pytest.fixture(scope="module")
 def own() -> OwnStories:
     with gr.Blocks(), gr.Tab("results") as place:
-        return OwnStories(place, Labels())
+        return OwnStories(place, Labels(), Visits())
 
 
 def test_no_file_a_large_file_nobody_and_too_many_are_refused_and_no_file_stays(own, tmp_path, tiny_csv):

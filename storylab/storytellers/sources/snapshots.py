@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from storylab.errors import StoryLabError
+from storylab.files import read_text
 from storylab.storytellers.weights import KINDS, CheckpointState, count_parameters
 from storylab.training.base import TRAINED, read_base
 
@@ -56,7 +57,7 @@ def has_tokenizer(names: Collection[str]) -> bool:
 
 def _read_json(path: Path) -> dict:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):

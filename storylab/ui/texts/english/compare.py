@@ -70,6 +70,7 @@ TEXTS = {
     "kind_encoder": "Reads everything written so far at once, sums it up in one vector, and guesses the next word.",
     "kind_seq2seq": "Reads the first sentence with an encoder; a decoder then writes, looking back at it.",
     "kind_causal": "Goes on from the first sentence, word after word, each chosen from all before it.",
+    "kind_remote": "Lives elsewhere: the first sentence is sent to its endpoint, which writes the rest.",
     "size": "{name} · {parameters:.1f} M parameters",
     "waiting": "Taking up the pen …",
     "fact_seed": "Seed",
