@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import gradio as gr
 import pytest
 
+from storylab.errors import StoryLabError
 from storylab.exhibits import TOUR, Shown, begin
 from storylab.exhibits.parts import Doing, Figure, Guess, Level, Loss
 from storylab.storytellers import Telling
@@ -187,7 +188,7 @@ def test_leaving_the_page_ends_the_run(tab):
 
 def test_what_cannot_be_shown_is_said(tab, monkeypatch):
     def watch(name, stop: threading.Event):
-        raise tour.StoryLabError("this exhibit needs one of a, b, and none is ready")
+        raise StoryLabError("this exhibit needs one of a, b, and none is ready")
         yield
 
     monkeypatch.setattr(tour, "watch", watch)
