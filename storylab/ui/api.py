@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from storylab.storytellers import describe
-from storylab.ui.api_endpoint import Endpoint, endpoint, storyteller_named
+from storylab.ui.api_endpoint import Endpoint, endpoint, settings_of, storyteller_named
 from storylab.ui.api_inspection import INSPECTIONS
 
 
@@ -43,10 +43,10 @@ def tell(
         The telling: model, opening, story (its sentences), text, finished, ended_by, seed, settings, tokens,
         seconds, seconds_to_first_token, tokens_per_second and pathologies.
     """
-    return storyteller_named(model).tell(opening, settings, seed).to_dict()
+    return storyteller_named(model).tell(opening, settings_of(settings), seed).to_dict()
 
 
-ENDPOINTS = (Endpoint(models, at_once=None), Endpoint(tell, at_once=4), *INSPECTIONS)
+ENDPOINTS = (Endpoint(models, tellings=0), Endpoint(tell, tellings=1), *INSPECTIONS)
 """All that visitors may call by name; everything else on the page is its own."""
 
 

@@ -3,8 +3,7 @@
 # No `from __future__ import annotations` here: gradio reads the return annotation as it stands.
 from typing import Any
 
-from storylab.decoding import Settings
-from storylab.ui.api_endpoint import Endpoint, endpoint, storyteller_named, text_in
+from storylab.ui.api_endpoint import Endpoint, endpoint, settings_of, storyteller_named, text_in
 
 
 @endpoint
@@ -59,7 +58,8 @@ def branch(
     storyteller = storyteller_named(model)
     if isinstance(token, str):
         token = branching.token_named(storyteller, token)
-    return branching.branch(storyteller, opening, text_in(text, "text"), position, token, settings, seed).to_dict()
+    wanted = settings_of(settings)
+    return branching.branch(storyteller, opening, text_in(text, "text"), position, token, wanted, seed).to_dict()
 
 
 @endpoint
@@ -79,8 +79,7 @@ def next(opening: str, model: str, text: str = "", settings: dict[str, Any] | No
     """
     from storylab.inspection.next_token import next_token
 
-    wanted = Settings.from_mapping({} if settings is None else settings)
-    stages = next_token(storyteller_named(model), opening, text_in(text, "text"), wanted)
+    stages = next_token(storyteller_named(model), opening, text_in(text, "text"), settings_of(settings))
     return [stage.to_dict() for stage in stages]
 
 
@@ -104,8 +103,8 @@ def strategies(opening: str, model: str, seed: int | None = None) -> list[dict[s
 
 
 INSPECTIONS = (
-    Endpoint(tokens, at_once=2),
-    Endpoint(branch, at_once=2),
-    Endpoint(next, at_once=2),
-    Endpoint(strategies, at_once=1),
+    Endpoint(tokens, tellings=1),
+    Endpoint(branch, tellings=1),
+    Endpoint(next, tellings=1),
+    Endpoint(strategies, tellings=10),
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from storylab.limits import limits
 from storylab.ui.address import ARRIVED, Address
 from storylab.ui.api import ROUTES, add_endpoints
 from storylab.ui.compare import CompareTab
@@ -20,6 +21,7 @@ from storylab.ui.decoding import DecodingTab
 from storylab.ui.language import Translation
 from storylab.ui.mcp_tools import answer_in_json
 from storylab.ui.results import ResultsTab
+from storylab.ui.sessions import count_nothing, keep_little
 from storylab.ui.stories import StoriesTab
 from storylab.ui.tab import PageTab
 from storylab.ui.texts import LANGUAGES, Labels, Say, speaker
@@ -49,11 +51,21 @@ ICON = (
 )
 
 SCRIPTS = Path(__file__).with_name("scripts")
+BURST = 100
+"""Calls in gradio's queue besides as many as may wait for a story."""
+SPARE_THREADS = 40
+"""Threads for all that is no story; gradio has as many by default."""
 
 
 def build() -> gr.Blocks:
-    """Put the page together; no model is loaded, and nothing is asked over the network."""
+    """Put the page together; no model is loaded, and nothing is asked over the network.
+
+    Raises:
+        StoryLabError: The environment sets limits that are nonsense.
+    """
     label, visits = Labels(), Visits()
+    allowed = limits()
+    count_nothing()
     with gr.Blocks(title=Say()("title"), delete_cache=(600, 3600)) as page:
         script = (SCRIPTS / "masthead.js").read_text(encoding="utf-8")
         gr.HTML(label.made(_masthead), elem_id="masthead", js_on_load=script, apply_default_css=False)
@@ -71,7 +83,8 @@ def build() -> gr.Blocks:
         page.unload(_leaver(visits))
         add_endpoints()
     page.i18n_instance = label.i18n
-    return page.queue(max_size=100, default_concurrency_limit=4)
+    # Stories wait in a line of our own; in gradio's waits what has an order of its own, and bursts of calls.
+    return page.queue(max_size=allowed.queue + BURST, default_concurrency_limit=4)
 
 
 def _open_links(page: gr.Blocks, bar: gr.Tabs, tabs: Sequence[PageTab], label: Labels) -> None:
@@ -121,7 +134,8 @@ def launch(page: gr.Blocks) -> None:
             css_paths=STYLES,
             head=f"{ICON}<script>{(SCRIPTS / 'page.js').read_text(encoding='utf-8')}</script>",
             footer_links=["api", "settings"],
-            max_file_size="1mb",
+            max_file_size=limits().upload_bytes,
+            max_threads=limits().at_once + limits().queue + SPARE_THREADS,  # one for each who waits or is told to
             ssr_mode=False,  # needs Node, and a second process to start
             share=False,
             enable_monitoring=False,  # nobody's use of the page is listed
@@ -131,6 +145,7 @@ def launch(page: gr.Blocks) -> None:
             prevent_thread_lock=True,
             quiet=True,
         )
+    keep_little(page)
     answer_in_json(page)
     print(Say()("served", address=address), flush=True)
     warm_up()

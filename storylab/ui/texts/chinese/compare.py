@@ -97,6 +97,7 @@ TEXTS = {
     "kind_causal": "从第一句接着写，一个词一个词，每个词都由前面的全部内容选出。",
     "size": "{name} · {parameters:.1f} M 参数",
     "waiting": "正在提笔……",
+    "in_line": "正在排队，你是第 {number} 位……",
     "fact_seed": "种子",
     "fact_first": "首个词元",
     "fact_speed": "速度",

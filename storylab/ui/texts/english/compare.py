@@ -72,6 +72,7 @@ TEXTS = {
     "kind_causal": "Goes on from the first sentence, word after word, each chosen from all before it.",
     "size": "{name} · {parameters:.1f} M parameters",
     "waiting": "Taking up the pen …",
+    "in_line": "You are number {number} in line …",
     "fact_seed": "Seed",
     "fact_first": "First token",
     "fact_speed": "Speed",

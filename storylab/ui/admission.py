@@ -1,0 +1,139 @@
+"""Who may have something told, and when: the line and the allowance that the page and the web API share."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import gradio as gr
+from gradio.context import LocalContext
+
+from storylab.errors import StoryLabError
+from storylab.limits import Limits, limits
+from storylab.ui.allowance import Allowance
+from storylab.ui.texts import Say
+from storylab.ui.turns import Place, Turns
+
+MCP = "mcp"
+"""All who come by MCP are one visitor: gradio calls its own page for them, so that no other address is known."""
+
+
+class Refused(StoryLabError):
+    """Nothing is told to a visitor now.
+
+    Args:
+        key: The text that says why, in every language of the page.
+        values: What is filled in.
+    """
+
+    def __init__(self, key: str, **values: object):
+        super().__init__(Say()(key, **values))
+        self.key, self.values = key, values
+
+    def said(self, say: Say) -> str:
+        """The message in a language."""
+        return say(self.key, **self.values)
+
+
+class Admission:
+    """Lets visitors in, one after another.
+
+    Args:
+        limits: How many at once, how many waiting, how many tellings a minute.
+    """
+
+    def __init__(self, limits: Limits):
+        self.limits = limits
+        self.turns, self.allowance = Turns(limits.at_once, limits.queue), Allowance(limits.tellings_a_minute)
+
+    def count(self, request: gr.Request, visitor: str, tellings: int) -> None:
+        """Take tellings off a visitor's allowance.
+
+        Args:
+            request: What they have sent.
+            visitor: Who they are.
+            tellings: How many they ask for.
+
+        Raises:
+            Refused: They have had too many in this minute.
+        """
+        if not self.limits.own_machine_counts and on_this_machine(request):
+            return
+        if seconds := self.allowance.take(visitor, tellings):
+            raise Refused("problem_often", most=self.limits.tellings_a_minute, seconds=seconds)
+
+    @contextmanager
+    def admit(self, request: gr.Request, visitor: str, tellings: int) -> Iterator[Place]:
+        """A place for a visitor, who has left it behind the block. What ends in a `StoryLabError` is not counted.
+
+        Args:
+            request: What they have sent.
+            visitor: Who they are.
+            tellings: How many they ask for.
+
+        Raises:
+            Refused: They have had too many in this minute, or the line is full.
+        """
+        self.count(request, visitor, tellings)
+        try:
+            place = self.turns.ask(visitor, tellings)
+            if place is None:
+                raise full()
+            try:
+                yield place
+            finally:
+                place.leave()
+        except StoryLabError:
+            self.allowance.give_back(visitor, tellings)
+            raise
+
+
+def full() -> Refused:
+    """The refusal of somebody for whom there is no place in the line."""
+    return Refused("problem_full")
+
+
+@cache
+def admission() -> Admission:
+    """That of this process.
+
+    Raises:
+        StoryLabError: The environment sets limits that are nonsense.
+    """
+    return Admission(limits())
+
+
+def caller_of(request: gr.Request | None) -> str:
+    """Who calls an endpoint: an address.
+
+    Behind a proxy uvicorn takes the address from `X-Forwarded-For`, where it was told to trust the proxy
+    (`FORWARDED_ALLOW_IPS`).
+    """
+    if request is not None and request.headers.get("x-gradio-user") == MCP:
+        return MCP
+    return _address(request) or "unknown"
+
+
+def on_this_machine(request: gr.Request | None) -> bool:
+    """Whether a request comes from the machine itself, no proxy in between."""
+    address = _address(request)
+    if not address or caller_of(request) == MCP or "x-forwarded-for" in request.headers:
+        return False
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:  # a proxy may write anything
+        return False
+
+
+def gone() -> Callable[[], bool]:
+    """Whether nobody waits any more for what the listener that calls this is about to answer."""
+    page, event = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    waits = page._queue.event_ids_to_events.get(event) if page is not None and event else None
+    return lambda: waits is not None and not waits.alive
+
+
+def _address(request: gr.Request | None) -> str:
+    client = getattr(request.request, "client", None) if request is not None else None
+    return client.host if client else ""
