@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from storylab.docstrings import field_help
+from storylab.limits import Limits, fields, variable
 from storylab.markdown import put, table
 from storylab.storytellers.catalog import describe
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 CHINESE = README.with_name("README.zh-CN.md")
+LIMITS = README.parent / "docs" / "limits.md"
 IN_BOTH = ("storytellers", "results")
 """The generated parts that the Chinese README shares."""
 
@@ -25,14 +28,22 @@ def storytellers() -> str:
     return table(rows)
 
 
+def limits() -> str:
+    """The limits of a deployment as a Markdown table, from their fields."""
+    rows = [("variable", "default", "meaning"), ("---", "---:", "---")]
+    said = field_help(Limits)
+    return table([*rows, *((f"`{variable(one.name)}`", f"{one.default:,}", said[one.name]) for one in fields())])
+
+
 def main() -> None:
-    """Writes the tables of both READMEs and the reference of the endpoints in place."""
+    """Writes the tables of both READMEs, the reference of the endpoints and the limits in place."""
     from docs import endpoints  # imports gradio
 
     _fill(README, "storytellers", storytellers())
     for name in IN_BOTH:
         _fill(CHINESE, name, generated(README.read_text(encoding="utf-8"), name))
     _fill(endpoints.PAGE, "endpoints", endpoints.endpoints())
+    _fill(LIMITS, "limits", limits())
 
 
 def generated(text: str, name: str) -> str:

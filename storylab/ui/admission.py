@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from typing import Protocol
 
 import gradio as gr
 from gradio.context import LocalContext
+from gradio.utils import get_space
 
 from storylab.errors import StoryLabError
 from storylab.limits import Limits, limits
@@ -18,6 +22,10 @@ from storylab.ui.turns import Place, Turns
 
 MCP = "mcp"
 """All who come by MCP are one visitor: gradio calls its own page for them, so that no other address is known."""
+
+
+SPACE_PROXIES = "127.0.0.1,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
+"""Where the proxies of a Space stand: the machine itself and private networks."""
 
 
 class Refused(StoryLabError):
@@ -90,6 +98,31 @@ class Admission:
             raise
 
 
+class Wish(Protocol):
+    """What somebody waits for: a run, or a ticket."""
+
+    stop: threading.Event
+    """Set once it isn't wanted any more."""
+
+
+def waiting(place: Place, wishes: Sequence[Wish] = ()) -> Iterator[int]:
+    """Wait for a visitor's turn: their number in the line, from time to time.
+
+    It ends without a turn once all wishes are stopped, as they are when the visitor has left: nothing is to be done
+    for them.
+
+    Raises:
+        Refused: The place was given to somebody who had fewer.
+    """
+    left = gone()
+    yield from place.waiting(lambda: left() or (wishes and all(wish.stop.is_set() for wish in wishes)))
+    if place.lost:
+        raise full()
+    if left():
+        for wish in wishes:
+            wish.stop.set()
+
+
 def full() -> Refused:
     """The refusal of somebody for whom there is no place in the line."""
     return Refused("problem_full")
@@ -127,6 +160,12 @@ def on_this_machine(request: gr.Request | None) -> bool:
         return False
 
 
+def trust_space() -> None:
+    """On a Space, believe the platform's proxies whose a call is: nobody else can reach the page there."""
+    if get_space() is not None:
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", SPACE_PROXIES)
+
+
 def gone() -> Callable[[], bool]:
     """Whether nobody waits any more for what the listener that calls this is about to answer."""
     page, event = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
@@ -135,5 +174,5 @@ def gone() -> Callable[[], bool]:
 
 
 def _address(request: gr.Request | None) -> str:
-    client = getattr(request.request, "client", None) if request is not None else None
+    client = getattr(getattr(request, "request", None), "client", None)
     return client.host if client else ""

@@ -18,7 +18,7 @@ from storylab.errors import StoryLabError
 from storylab.limits import limits
 from storylab.storytellers import load
 from storylab.storytellers.catalog import find
-from storylab.ui.admission import admission, caller_of, full, gone
+from storylab.ui.admission import admission, caller_of, waiting
 from storylab.ui.texts import Say
 
 if TYPE_CHECKING:
@@ -65,13 +65,11 @@ def in_turn(function: Callable[..., Any], tellings: int) -> Callable[..., Any]:
 
     @wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        request, left = LocalContext.request.get(None), gone()
+        request = LocalContext.request.get(None)
         with _one_line(), admission().admit(request, caller_of(request), tellings) as place:
-            for ahead in place.waiting(left):
+            for ahead in waiting(place):
                 gr.Info(Say()("in_line", number=ahead))  # for clients that listen; plain HTTP hears the answer alone
-            if place.lost:
-                raise full()
-            return None if left() else plain(*arguments, **named)
+            return plain(*arguments, **named) if place.has_turn else None
 
     return call
 

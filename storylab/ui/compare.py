@@ -15,14 +15,14 @@ from storylab.storytellers import Telling, describe
 from storylab.storytellers.stand_in import stand_in
 from storylab.ui import cards, tellers
 from storylab.ui.address import Address
-from storylab.ui.admission import Refused, admission
+from storylab.ui.admission import Refused, admission, waiting
 from storylab.ui.ask import Ask
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.history import History, export_buttons
 from storylab.ui.links import write_query, write_settings
 from storylab.ui.several import PLACES, Several
 from storylab.ui.side_by_side import SideBySide
-from storylab.ui.slot import Cards, Slot, as_json, waiting
+from storylab.ui.slot import Cards, Slot, as_json
 from storylab.ui.tab import PageTab, press
 from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
 from storylab.ui.tokens import TokensTab
@@ -117,10 +117,11 @@ class CompareTab(PageTab):
                 tell = self._tell_each if runs[0].place == runs[0].name else self._tell_several
                 yield from tell(visitor, say, runs, query, place)
         except StoryLabError as error:
-            for run in runs:
-                run.stop.set()
             problem = error.said(say) if isinstance(error, Refused) else str(error)
             yield [cards.problem(problem), *[gr.skip()] * (len(self.slots) + 3)]
+        finally:
+            for run in runs:
+                run.stop.set()
 
     def _tell_several(self, visitor: str, say: Say, runs: Sequence[Run], query: str, place: Place) -> Iterator[list]:
         """Tell several seeds of one storyteller, a card each."""

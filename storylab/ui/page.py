@@ -14,6 +14,7 @@ import gradio as gr
 
 from storylab.limits import limits
 from storylab.ui.address import ARRIVED, Address
+from storylab.ui.admission import trust_space
 from storylab.ui.api import ROUTES, add_endpoints
 from storylab.ui.compare import CompareTab
 from storylab.ui.controls import AT_ONCE, HIDDEN
@@ -127,6 +128,7 @@ def _masthead(say: Say) -> str:
 
 def launch(page: gr.Blocks) -> None:
     """Serve the page where `GRADIO_SERVER_NAME` and `GRADIO_SERVER_PORT` say, until it is interrupted."""
+    trust_space()
     with redirect_stdout(io.StringIO()):  # of MCP gradio speaks even when quiet, in signs that not every terminal has
         _, address, _ = page.launch(
             i18n=page.i18n_instance,

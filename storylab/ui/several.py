@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import gradio as gr
 
 from storylab.decoding import check_seed
-from storylab.ui.admission import Refused, admission
+from storylab.ui.admission import Refused, admission, waiting
 from storylab.ui.cards import SCRIPT, problem
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.links import MOST_SEEDS
-from storylab.ui.slot import REFRESH, Cards, as_json, looks, waiting
+from storylab.ui.slot import REFRESH, Cards, as_json, looks
 from storylab.ui.texts import Say, speaker
 from storylab.ui.turns import Place
 from storylab.ui.visits import Run, Visits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import gradio as gr
@@ -13,11 +13,10 @@ import gradio as gr
 from storylab.errors import StoryLabError
 from storylab.storytellers import Telling, describe
 from storylab.storytellers.stand_in import stand_in
-from storylab.ui.admission import Refused, admission, full, gone
+from storylab.ui.admission import Refused, admission, waiting
 from storylab.ui.cards import SCRIPT, Card
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.texts import Labels, Say, speaker
-from storylab.ui.turns import Place
 from storylab.ui.visits import Run, Visits
 
 REFRESH = 0.05
@@ -54,23 +53,6 @@ def looks(run: Run, card: Card, visits: Visits, visitor: str) -> Iterator[str | 
         yield card.failed(run, card.say("problem_broken"))
     finally:
         run.stop.set()
-
-
-def waiting(place: Place, runs: Sequence[Run]) -> Iterator[int]:
-    """Wait for a visitor's turn: their number in the line, from time to time; nothing more once all runs are stopped.
-
-    A visitor who has left is stopped. Who was stopped goes on without a turn: there is nothing left to tell.
-
-    Raises:
-        Refused: The place was given to somebody who had fewer.
-    """
-    left = gone()
-    yield from place.waiting(lambda: left() or all(run.stop.is_set() for run in runs))
-    if place.lost:
-        raise full()
-    if left():
-        for run in runs:
-            run.stop.set()
 
 
 def as_json(tellings: Iterable[Telling]) -> str:

@@ -17,6 +17,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from storylab.ui.admission import admission
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -38,6 +40,12 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def nobody_before() -> None:
+    """Visitors of another test have left nothing."""
+    admission.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +80,16 @@ def restarted(site) -> Iterator[Server]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def narrow(site) -> Iterator[Server]:
+    """A page that tells to one visitor at once, has a line of ten, and lets nobody have much."""
+    few = {"AT_ONCE": "1", "QUEUE": "10", "TOKENS": "200", "TELLINGS_A_MINUTE": "12", "TRAININGS": "0"}
+    with _serve(site, **{f"STORYLAB_MAX_{name}": value for name, value in few.items()}) as found:
+        yield found
+
+
 @contextmanager
-def _serve(site: Path) -> Iterator[Server]:
+def _serve(site: Path, **environment: str) -> Iterator[Server]:
     port = _free_port()
     log = site / f"app-{port}.log"
     address = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
@@ -83,7 +99,7 @@ def _serve(site: Path) -> Iterator[Server]:
         process = subprocess.Popen(
             [sys.executable, "app.py"],
             cwd=site,
-            env=os.environ | address | nothing_fetched,
+            env=os.environ | address | nothing_fetched | environment,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
