@@ -250,7 +250,7 @@ def vote(tmp_path, monkeypatch) -> BlindVote:
 
 def test_a_vote_is_blind_until_it_is_cast_and_counts_once(vote):
     assert vote._standings(None) == panels.quiet(text("vote_none"))
-    *_, (ballot, pair, *_) = vote._ask(None)
+    *_, (ballot, pair, *_) = vote._ask(ME)
     names = {ballot.first.model, ballot.second.model}
     assert len(names) == 2 and ballot.first.seed == ballot.second.seed
     assert not any(name in pair for name in names)
@@ -269,7 +269,7 @@ def test_a_vote_of_a_page_that_was_lost_is_answered(vote):
 
 
 def test_a_vote_that_can_not_be_kept_is_answered_and_not_lost(vote):
-    *_, (ballot, *_) = vote._ask(None)
+    *_, (ballot, *_) = vote._ask(ME)
     vote.votes.path.write_bytes(b"no database at all")
     after, message, *_ = vote._vote(None, ballot, "first")
     assert after is ballot and "can&#x27;t be kept" in message

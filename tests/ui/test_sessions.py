@@ -21,7 +21,9 @@ def test_a_session_is_gradios_without_descriptions_of_what_has_not_changed(page)
     ours, gradios = Session(page), SessionState(page)
     assert isinstance(ours, SessionState) and vars(ours).keys() == vars(gradios).keys()
     assert not ours.config_values and gradios.config_values
-    text, state = page.blocks
+    text, state = (
+        next(one for one, block in page.blocks.items() if isinstance(block, kind)) for kind in (gr.Textbox, gr.State)
+    )
     ours[state]["mine"] = 1
     assert Session(page)[state] == {"mine": 0}  # nobody has another's
     ours._update_value_in_config(text, "changed")
