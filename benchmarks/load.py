@@ -1,7 +1,7 @@
 """Many visitors at once, over plain HTTP on the same machine: what is lost, what it costs, and who waits for whom.
 
 Each visitor has an address of their own. An answer is right if it is, to the letter, what the same storyteller tells
-from the same opening and seed alone, in another process. What is measured is bounded: some 2,400 tellings in all, a few minutes.
+from the same opening and seed alone, in another process. It takes some 2,400 tellings in all, and a few minutes.
 """
 
 import asyncio

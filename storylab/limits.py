@@ -31,11 +31,11 @@ class Limits:
         StoryLabError: A value is no whole number, or out of its range.
     """
 
-    at_once: int = _limit(4, 1, 1000)
-    """Visitors for whom stories are told at once, 1 to 1,000; the others wait in line."""
+    at_once: int = _limit(4, 1, 100)
+    """Visitors for whom stories are told at once, 1 to 100; the others wait in line."""
 
-    queue: int = _limit(200, 1, 10_000)
-    """Places in that line, 1 to 10,000; who comes when it is full is refused."""
+    queue: int = _limit(200, 1, 1000)
+    """Places in that line, 1 to 1,000, a thread each; who comes when it is full is refused."""
 
     tokens: int = _limit(MOST_TOKENS.high, max(one.max_new_tokens for one in PRESETS.values()), MOST_TOKENS.high)
     """The most tokens that may be asked for a telling, 160 to 512: the presets ask for 160."""

@@ -14,8 +14,10 @@ import gradio as gr
 from gradio.queueing import Queue
 from gradio.state_holder import SessionState, StateHolder
 
-MOST_SESSIONS = 500
+MOST_SESSIONS = 1000
 """Sessions that are remembered; of more, those that have been idle longest are forgotten."""
+MOST_UNUSED = 100
+"""Sessions among them in which nothing was kept or changed, as in a call over plain HTTP."""
 SWEEP = 200
 """Sessions after which is looked for what calls that are over have left."""
 COUNTS = {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9)}
@@ -29,6 +31,11 @@ class Session(SessionState):
     def __init__(self, page: gr.Blocks):
         super().__init__(SimpleNamespace(default_config=page.default_config, blocks=()))
 
+    @property
+    def unused(self) -> bool:
+        """Whether another one would be the same."""
+        return not self.state_data and not self.config_values
+
 
 class Sessions(StateHolder):
     """The sessions of a page, at most `MOST_SESSIONS`."""
@@ -40,11 +47,19 @@ class Sessions(StateHolder):
 
     def __getitem__(self, session_id: str) -> SessionState:
         if session_id not in self.session_data:
+            self._forget_unused()
             self.session_data[session_id] = Session(self.blocks)
             self._made += 1
             if self._made % SWEEP == 0:
                 _sweep(self.blocks._queue)
         return super().__getitem__(session_id)
+
+    def _forget_unused(self) -> None:
+        with self.lock:
+            unused = [name for name, session in self.session_data.items() if session.unused]
+            for name in unused[: len(unused) + 1 - MOST_UNUSED]:
+                del self.session_data[name]
+                self.time_last_used.pop(name, None)
 
 
 def count_nothing() -> None:

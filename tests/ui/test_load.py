@@ -76,4 +76,4 @@ def test_a_limit_that_is_nonsense_ends_the_page_with_one_line(root):
     wrong = os.environ | {"STORYLAB_MAX_QUEUE": "many"}
     ended = subprocess.run([sys.executable, "app.py"], cwd=root, env=wrong, capture_output=True, text=True, timeout=200)
     assert ended.returncode == 1
-    assert ended.stderr == "app.py: STORYLAB_MAX_QUEUE must be a whole number from 1 to 10000, not 'many'\n"
+    assert ended.stderr == "app.py: STORYLAB_MAX_QUEUE must be a whole number from 1 to 1000, not 'many'\n"

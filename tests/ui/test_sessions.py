@@ -34,9 +34,21 @@ def test_a_session_is_gradios_without_descriptions_of_what_has_not_changed(page)
 def test_sessions_that_have_been_idle_longest_are_forgotten(page, monkeypatch):
     monkeypatch.setattr(sessions, "MOST_SESSIONS", 3)
     held = Sessions(page)
+    state = next(one for one, block in page.blocks.items() if isinstance(block, gr.State))
     for name in "abcabd":
         assert held[name] is held[name]
+        held[name][state]["mine"] = 1
     assert list(held.session_data) == ["a", "b", "d"] and page.state_holder is held
+
+
+def test_sessions_in_which_nothing_was_kept_make_room_first(page, monkeypatch):
+    monkeypatch.setattr(sessions, "MOST_UNUSED", 2)
+    held = Sessions(page)
+    state = next(one for one, block in page.blocks.items() if isinstance(block, gr.State))
+    held["page"][state]["mine"] = 1
+    for number in range(50):
+        held[f"call {number}"]
+    assert list(held.session_data) == ["page", "call 48", "call 49"] == list(held.time_last_used)
 
 
 def test_numbers_of_calls_that_are_over_are_swept_out(page, monkeypatch):
