@@ -136,8 +136,10 @@ class Form:
 
 
 def client() -> httpx.AsyncClient:
-    """A client for any number of visitors at once."""
-    return httpx.AsyncClient(timeout=PATIENCE, limits=httpx.Limits(max_connections=None), trust_env=False)
+    """A client for any number of visitors at once, each call over a connection of its own."""
+    return httpx.AsyncClient(
+        timeout=PATIENCE, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0), trust_env=False
+    )
 
 
 async def visit(url: str, wishes: Sequence[Sequence[Question]]) -> list[Visitor]:

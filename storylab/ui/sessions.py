@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 from gradio.queueing import Queue
@@ -26,7 +27,7 @@ defaults it makes a table of the last 10,000 at each call."""
 
 
 class Session(SessionState):
-    """A session without the description of every component; what changes in it is described as it changes."""
+    """A session without descriptions: of a component of its own it has the component alone."""
 
     def __init__(self, page: gr.Blocks):
         super().__init__(SimpleNamespace(default_config=page.default_config, blocks=()))
@@ -35,6 +36,9 @@ class Session(SessionState):
     def unused(self) -> bool:
         """Whether another one would be the same."""
         return not self.state_data and not self.config_values
+
+    def _update_value_in_config(self, key: int, value: Any) -> None:
+        """Describe nothing: gradio would keep all that was ever shown."""
 
 
 class Sessions(StateHolder):

@@ -26,9 +26,12 @@ def test_a_session_is_gradios_without_descriptions_of_what_has_not_changed(page)
     )
     ours[state]["mine"] = 1
     assert Session(page)[state] == {"mine": 0}  # nobody has another's
-    ours._update_value_in_config(text, "changed")
-    assert ours.config_values[text]["props"]["value"] == "changed"
-    assert page.blocks[text].value == "so far"
+    assert ours.unused is False and Session(page).unused
+    other = Session(page)
+    other._update_value_in_config(text, "a story that was shown")
+    assert other.unused
+    other[text] = gr.Textbox("another", render=False)
+    assert not other.unused and other[text].value == "another" and Session(page)[text].value == "so far"
 
 
 def test_sessions_that_have_been_idle_longest_are_forgotten(page, monkeypatch):
