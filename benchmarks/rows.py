@@ -111,3 +111,18 @@ def row(
     ratio = [one / other for one, other in zip(figures[ours], figures[peer], strict=True)]
     spreads = (Spread.of(values) for values in (figures[peer], figures[ours], ratio))
     return Row(what, peer, ours, unit, *spreads, at_least, at_most)
+
+
+def single(
+    what: str,
+    peer: str,
+    peer_figure: float,
+    ours: str,
+    our_figure: float,
+    unit: str,
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> Row:
+    """One figure against another, each measured once."""
+    spreads = (Spread.of([value]) for value in (peer_figure, our_figure, our_figure / peer_figure))
+    return Row(what, peer, ours, unit, *spreads, at_least, at_most)

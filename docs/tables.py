@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from storylab.docstrings import field_help
+from storylab.limits import Limits, fields, variable
 from storylab.markdown import put, table
 from storylab.storytellers.catalog import describe
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 CHINESE = README.with_name("README.zh-CN.md")
+LIMITS = README.parent / "docs" / "limits.md"
 IN_BOTH = ("storytellers", "results")
 """The generated parts that the Chinese README shares."""
 
@@ -25,8 +28,15 @@ def storytellers() -> str:
     return table(rows)
 
 
+def limits() -> str:
+    """The limits of a deployment as a Markdown table, from their fields."""
+    rows = [("variable", "default", "meaning"), ("---", "---:", "---")]
+    said = field_help(Limits)
+    return table([*rows, *((f"`{variable(one.name)}`", f"{one.default:,}", said[one.name]) for one in fields())])
+
+
 def main() -> None:
-    """Writes the tables of both READMEs, the reference of the endpoints and the sizes of docs/scale.md in place."""
+    """Writes the tables of both READMEs, the endpoints, the sizes of docs/scale.md and the limits in place."""
     from docs import endpoints, sizing  # the first imports gradio
 
     _fill(README, "storytellers", storytellers())
@@ -35,6 +45,7 @@ def main() -> None:
     _fill(endpoints.PAGE, "endpoints", endpoints.endpoints())
     for name, part in sizing.tables().items():
         _fill(sizing.PAGE, name, part)
+    _fill(LIMITS, "limits", limits())
 
 
 def generated(text: str, name: str) -> str:

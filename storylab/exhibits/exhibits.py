@@ -22,6 +22,8 @@ class Experiment:
     """What is to be seen, in a sentence or two."""
     place: str
     """`module:function`, in this package; torch and the training loop are imported when it runs."""
+    trains: bool = False
+    """Whether it trains models of its own."""
 
     def parts(self, stop: threading.Event, computes: Mapping[str, Any]) -> Iterator[Part]:
         """Run it; `computes` says where and in what the storytellers at hand compute, as `load` takes it."""
@@ -57,6 +59,7 @@ EXHIBITS: dict[str, Experiment] = {
         "After some hundred steps on a single story a new model repeats it word for word. Asked for another opening "
         "it tells the same story: it has learnt no language, only this text.",
         "told:by_heart",
+        trains=True,
     ),
     "unigram": Experiment(
         "An encoder that never learns",
@@ -65,6 +68,7 @@ EXHIBITS: dict[str, Experiment] = {
         "it falls below. Padding that is averaged into the vector changes what a model expects; masked, it changes "
         "nothing.",
         "unigram:unigram",
+        trains=True,
     ),
     "padding": Experiment(
         "An accuracy made of padding",
@@ -72,12 +76,14 @@ EXHIBITS: dict[str, Experiment] = {
         "it is low. A model that learnt padding and no end token goes on in padding where its story is over; one that "
         "learnt the end token chooses it.",
         "padding:padding",
+        trains=True,
     ),
     "misaligned": Experiment(
         "Labels that don't follow their inputs",
         "Where the label under a token is not the token after it, a model learns only which tokens are common, and "
         "repeats them. With labels shifted by one and the prompt left out of the loss it goes on with the story.",
         "misaligned:misaligned",
+        trains=True,
     ),
     "packing": Experiment(
         "Fine-tuned, and still going in circles",

@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from storylab.decoding import Settings, check_opening, check_seed
+from storylab.decoding import check_opening, check_seed
 from storylab.storytellers import describe
-from storylab.ui.api_endpoint import Endpoint, endpoint, storyteller_named
+from storylab.ui.api_endpoint import Endpoint, endpoint, settings_of, storyteller_named
 from storylab.ui.api_inspection import INSPECTIONS
 
 
@@ -44,12 +44,11 @@ def tell(
         The telling: model, opening, story (its sentences), text, finished, ended_by, seed, settings, tokens,
         seconds, seconds_to_first_token, tokens_per_second and pathologies.
     """
-    opening, seed = check_opening(opening), check_seed(seed)
-    wanted = Settings.from_mapping({} if settings is None else settings)  # all of it before a model is loaded
+    opening, seed, wanted = check_opening(opening), check_seed(seed), settings_of(settings)  # before a model is loaded
     return storyteller_named(model).tell(opening, wanted, seed).to_dict()
 
 
-ENDPOINTS = (Endpoint(models, at_once=None), Endpoint(tell, at_once=4), *INSPECTIONS)
+ENDPOINTS = (Endpoint(models, tellings=0), Endpoint(tell, tellings=1), *INSPECTIONS)
 """All that visitors may call by name; everything else on the page is its own."""
 
 

@@ -2,22 +2,26 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from gradio.context import get_blocks_context
+from gradio.context import LocalContext, get_blocks_context
 from gradio.utils import get_function_description
 
+from storylab.decoding import Settings
 from storylab.decoding.settings import shown
 from storylab.errors import StoryLabError
 from storylab.inspection.texts import check_text
+from storylab.limits import limits
 from storylab.storytellers import load
 from storylab.storytellers.catalog import find
+from storylab.ui.admission import admission, caller_of, waiting
+from storylab.ui.problems import problem_of
 from storylab.ui.texts import Say
-from storylab.watching import note
 
 if TYPE_CHECKING:
     from storylab.storytellers.storyteller import Storyteller
@@ -28,8 +32,8 @@ class Endpoint:
     """A function that visitors may call by its name."""
 
     call: Callable[..., Any]
-    at_once: int | None
-    """Calls that run at the same time, more of them wait in line; None for what is done in a moment."""
+    tellings: int
+    """How many a call counts as, and stands in line for; 0 for what is done in a moment."""
 
     @property
     def name(self) -> str:
@@ -43,11 +47,44 @@ class Endpoint:
 
     def add(self) -> None:
         """Add it to the page that is being built."""
-        waits = {"queue": False} if self.at_once is None else {"concurrency_limit": self.at_once}
-        added = gr.api(self.call, api_name=self.name, **waits)
+        if self.tellings:  # whoever waits does so in the line of `admission`
+            added = gr.api(in_turn(self.call, self.tellings), api_name=self.name, concurrency_limit=None)
+        else:
+            added = gr.api(self.call, api_name=self.name, queue=False)
         blocks = get_blocks_context().blocks
         for number, about in zip(added["inputs"], self.arguments.values(), strict=True):
             blocks[number].api_info()["additional_description"] = about
+
+
+def in_turn(function: Callable[..., Any], tellings: int) -> Callable[..., Any]:
+    """Make a function of an endpoint wait for its caller's turn; one who has left by then gets no answer.
+
+    Args:
+        function: The endpoint's.
+        tellings: How many a call counts as.
+    """
+    plain = inspect.unwrap(function)  # its errors are seen here, so that nothing is counted for them
+
+    @wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        request = LocalContext.request.get(None)
+        with _one_line(), admission().admit(request, caller_of(request), tellings) as place:
+            for ahead in waiting(place):
+                gr.Info(Say()("in_line", number=ahead))  # for clients that listen; plain HTTP hears the answer alone
+            return plain(*arguments, **named) if place.has_turn else None
+
+    return call
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Let a `StoryLabError` reach the caller, as one line and without a traceback; of others, that there was one."""
+    try:
+        yield
+    except gr.Error:
+        raise
+    except Exception as error:
+        raise gr.Error(problem_of(error, Say()), print_exception=False) from None
 
 
 def endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,13 +97,8 @@ def endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        try:
+        with _one_line():
             return function(*arguments, **named)
-        except StoryLabError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-        except Exception as error:
-            note(error)
-            raise gr.Error(Say()("problem_broken"), print_exception=False) from None
 
     call.__doc__ = one_line_each(inspect.getdoc(function) or "")
     return call
@@ -86,6 +118,15 @@ def storyteller_named(name: Any) -> "Storyteller":
     if not isinstance(name, str):
         raise StoryLabError("model must be the name of a storyteller")
     return load(find(name).name)
+
+
+def settings_of(value: Any) -> Settings:
+    """The settings of a call: `{}` and null are the default preset.
+
+    Raises:
+        StoryLabError: They are none, or ask for more tokens than this deployment tells.
+    """
+    return limits().check(Settings.from_mapping({} if value is None else value))
 
 
 def text_in(value: Any, argument: str) -> str:

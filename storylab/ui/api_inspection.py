@@ -3,8 +3,8 @@
 # No `from __future__ import annotations` here: gradio reads the return annotation as it stands.
 from typing import Any
 
-from storylab.decoding import Settings, check_opening, check_seed
-from storylab.ui.api_endpoint import Endpoint, endpoint, storyteller_named, text_in
+from storylab.decoding import check_opening, check_seed
+from storylab.ui.api_endpoint import Endpoint, endpoint, settings_of, storyteller_named, text_in
 
 
 @endpoint
@@ -57,11 +57,11 @@ def branch(
     """
     from storylab.inspection import branch as branching
 
-    opening, text = check_opening(opening), text_in(text, "text")
+    opening, text, wanted = check_opening(opening), text_in(text, "text"), settings_of(settings)
     storyteller = storyteller_named(model)
     if isinstance(token, str):
         token = branching.token_named(storyteller, token)
-    return branching.branch(storyteller, opening, text, position, token, settings, seed).to_dict()
+    return branching.branch(storyteller, opening, text, position, token, wanted, seed).to_dict()
 
 
 @endpoint
@@ -81,8 +81,7 @@ def next(opening: str, model: str, text: str = "", settings: dict[str, Any] | No
     """
     from storylab.inspection.next_token import next_token
 
-    opening, text = check_opening(opening), text_in(text, "text")
-    wanted = Settings.from_mapping({} if settings is None else settings)
+    opening, text, wanted = check_opening(opening), text_in(text, "text"), settings_of(settings)
     stages = next_token(storyteller_named(model), opening, text, wanted)
     return [stage.to_dict() for stage in stages]
 
@@ -108,8 +107,8 @@ def strategies(opening: str, model: str, seed: int | None = None) -> list[dict[s
 
 
 INSPECTIONS = (
-    Endpoint(tokens, at_once=2),
-    Endpoint(branch, at_once=2),
-    Endpoint(next, at_once=2),
-    Endpoint(strategies, at_once=1),
+    Endpoint(tokens, tellings=1),
+    Endpoint(branch, tellings=1),
+    Endpoint(next, tellings=1),
+    Endpoint(strategies, tellings=10),
 )

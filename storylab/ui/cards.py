@@ -52,9 +52,15 @@ class Card:
         """Nothing told yet: what kind of storyteller it is."""
         return self._html("idle", _paragraph(self.say(f"kind_{self.kind}")))
 
-    def waiting(self, run: Run) -> str:
-        """Asked to tell, nothing told yet."""
-        body = _story(run.opening, []) + _paragraph(self.say("waiting"))
+    def waiting(self, run: Run, ahead: int = 0) -> str:
+        """Asked to tell, nothing told yet.
+
+        Args:
+            run: What was asked for.
+            ahead: The visitor's number in the line; 0 where they wait no longer.
+        """
+        words = self.say("in_line", number=ahead) if ahead else self.say("waiting")
+        body = _story(run.opening, []) + _paragraph(words)
         return self._html("waiting", body, {"seed": run.seed})
 
     def telling(self, run: Run, told: str, tokens: int) -> str:

@@ -15,6 +15,7 @@ from storylab.storytellers import Telling, describe
 from storylab.storytellers.stand_in import stand_in
 from storylab.ui import cards, tellers
 from storylab.ui.address import Address
+from storylab.ui.admission import Refused, admission, waiting
 from storylab.ui.ask import Ask
 from storylab.ui.controls import AT_ONCE, HIDDEN, said_by
 from storylab.ui.history import History, export_buttons
@@ -25,12 +26,11 @@ from storylab.ui.slot import Cards, Slot, as_json
 from storylab.ui.tab import PageTab, press
 from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
 from storylab.ui.tokens import TokensTab
+from storylab.ui.turns import Place
 from storylab.ui.visits import OWN_NAME, Run, Visits
 
 SHOW_CARDS = "() => window.storylabShow('.card[aria-busy=true]')"
 """On a small screen the cards lie below it."""
-MOST_VISITORS = 20
-"""Visitors for whom stories are told at once; more of them wait in line."""
 GRACE = 0.03
 """Seconds in which a card whose first words come goes from nothing to them, without saying first that it waits."""
 OWN_ROW = {"name": OWN_NAME, "title": OWN_NAME, "kind": "causal", "parameters": None, "base": ""}
@@ -68,7 +68,7 @@ class CompareTab(PageTab):
             self._tell,
             ask.inputs,
             [ask.problem, self.address.query, *places, self.history.new],
-            concurrency_limit=MOST_VISITORS,
+            concurrency_limit=None,  # whoever waits does so in the line of `admission`
             trigger_mode="multiple",
             **HIDDEN,
         )
@@ -109,29 +109,32 @@ class CompareTab(PageTab):
         One listener tells on all cards: every further one would cost a request, and the browser another look at the
         whole page for each piece of a story.
         """
-        visitor, say = request.session_hash, speaker(request)
+        visitor, say, runs = request.session_hash, speaker(request), []
         try:
             runs, query = self._read(say, *asked)
+            with admission().admit(request, visitor, len(runs)) as place:
+                self.visits.start(visitor, runs)
+                tell = self._tell_each if runs[0].place == runs[0].name else self._tell_several
+                yield from tell(visitor, say, runs, query, place)
         except StoryLabError as error:
-            yield [cards.problem(str(error)), *[gr.skip()] * (len(self.slots) + 3)]
-            return
-        self.visits.start(visitor, runs)
-        if runs[0].place == runs[0].name:
-            yield from self._tell_each(visitor, say, runs, query)
-            return
-        yield [
-            "",
-            query,
-            *[gr.update(visible=False)] * len(self.slots),
-            _grid(self.several.waiting(runs, say)),
-            gr.skip(),
-        ]
-        for grid, history in self.several.tell(visitor, say):
+            problem = error.said(say) if isinstance(error, Refused) else str(error)
+            yield [cards.problem(problem), *[gr.skip()] * (len(self.slots) + 3)]
+        finally:
+            for run in runs:
+                run.stop.set()
+
+    def _tell_several(self, visitor: str, say: Say, runs: Sequence[Run], query: str, place: Place) -> Iterator[list]:
+        """Tell several seeds of one storyteller, a card each."""
+        shown = _grid(self.several.waiting(runs, say, place.ahead))
+        yield ["", query, *[gr.update(visible=False)] * len(self.slots), shown, gr.skip()]
+        for grid, history in self.several.tell(visitor, say, place):
             yield [*[gr.skip()] * (len(self.slots) + 2), grid, history]
 
-    def _tell_each(self, visitor: str, say: Say, runs: Sequence[Run], query: str) -> Iterator[list]:
+    def _tell_each(self, visitor: str, say: Say, runs: Sequence[Run], query: str, place: Place) -> Iterator[list]:
         """Tell a run on the card of each storyteller that is asked."""
         runs = {run.name: run for run in runs if self.visits.take(visitor, run.place, run)}
+        for ahead in waiting(place, list(runs.values())):
+            yield ["", query, *self._cards(runs, {}, say, ahead), _grid(""), gr.skip()]
         telling = SideBySide({name: self.slots[name].looks(run, say, visitor) for name, run in runs.items()})
         kept = 0
         try:
@@ -179,10 +182,10 @@ class CompareTab(PageTab):
         )
         return runs, query
 
-    def _cards(self, runs: Mapping[str, Run], looks: Mapping[str, str], say: Say) -> list[dict]:
+    def _cards(self, runs: Mapping[str, Run], looks: Mapping[str, str], say: Say, ahead: int = 0) -> list[dict]:
         """The cards of those who are asked, as they look or waiting; the others hidden."""
         return [
-            gr.update(value=looks.get(name) or slot.waiting(runs[name], say), visible=True)
+            gr.update(value=looks.get(name) or slot.waiting(runs[name], say, ahead), visible=True)
             if name in runs
             else gr.update(visible=False)
             for name, slot in self.slots.items()

@@ -8,6 +8,7 @@ import gradio as gr
 
 from storylab.decoding import OPTIONS, PRESETS, Settings, check_seed
 from storylab.decoding.settings import PRESET_DESCRIPTIONS, Option, option_help
+from storylab.limits import limits
 from storylab.ui.links import LUCK, MOST_SEEDS
 from storylab.ui.seed import read_seed, seed_field
 from storylab.ui.texts import Labels, Say, speaker
@@ -76,7 +77,8 @@ class Controls:
         Raises:
             StoryLabError: A value is out of range.
         """
-        return check_seed(read_seed(seed)), Settings(**dict(zip(self.fields, values, strict=True)))
+        settings = Settings(**dict(zip(self.fields, values, strict=True)))
+        return check_seed(read_seed(seed)), limits().check(settings)
 
     @property
     def settings_fields(self) -> list[gr.components.Component]:
@@ -138,7 +140,8 @@ def option_field(option: Option, defaults: Settings, labels: Labels, place: str 
     if option.choices:
         return gr.Radio(option.choices, value=value, elem_classes="wide", **label)
     visible = _heeded(option, defaults.strategy)
-    return gr.Slider(option.low, option.high, value, step=option.step, visible=visible, **label)
+    high = limits().tokens if option.name == "max_new_tokens" else option.high
+    return gr.Slider(option.low, high, value, step=option.step, visible=visible, **label)
 
 
 def _heeded(option: Option, strategy: str) -> bool:

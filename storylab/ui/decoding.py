@@ -10,11 +10,12 @@ import gradio as gr
 
 from storylab.decoding import PRESETS, check_opening, check_seed
 from storylab.errors import StoryLabError
-from storylab.inspection.strategies import stream_strategies
+from storylab.inspection.strategies import STRATEGIES, stream_strategies
 from storylab.inspection.texts import check_text
 from storylab.storytellers import Telling
 from storylab.ui import cards, decoding_view, tellers
 from storylab.ui.address import Address
+from storylab.ui.admission import admission, waiting
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.decoding_next import NextToken, next_settings
 from storylab.ui.decoding_sweep import MOST_VISITORS, Sweep
@@ -30,8 +31,6 @@ PREFERRED = ("gpt2-mini-finetuned", "seq2seq")
 """Who tells at first: the first of them that is ready, else any."""
 REFRESH = 0.1
 """Seconds between two looks at the stories while they are told."""
-CONCURRENT = 2
-"""Visitors for whom stories are told at once."""
 
 
 class Asked(Ticket):
@@ -89,8 +88,7 @@ class DecodingTab(PageTab):
         asked.success(
             self._tell,
             outputs=self.stories,
-            concurrency_limit=CONCURRENT,
-            concurrency_id="decoding",
+            concurrency_limit=None,  # whoever waits does so in the line of `admission`
             trigger_mode="multiple",
             **HIDDEN,
         )
@@ -168,8 +166,11 @@ class DecodingTab(PageTab):
             yield gr.skip()  # a generator without a value would empty the place
             return
         try:
-            for look in self._looks(visitor, ticket, say):
-                yield look if not ticket.left.is_set() else gr.skip()
+            with admission().admit(request, visitor, len(STRATEGIES)) as place:
+                for ahead in waiting(place, [ticket]):
+                    yield decoding_view.strategies({}, ticket.seed, True, say, ahead)
+                for look in self._looks(visitor, ticket, say):
+                    yield look if not ticket.left.is_set() else gr.skip()
         except Exception as error:
             problem = cards.problem(say("failed", reason=problem_of(error, say)))
             yield problem if not ticket.left.is_set() else gr.skip()

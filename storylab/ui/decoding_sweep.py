@@ -11,6 +11,7 @@ from storylab.errors import StoryLabError
 from storylab.evaluation.results import read_record
 from storylab.inspection.sweep import TEMPERATURES, SweepPoint, sweep
 from storylab.ui import cards, decoding_charts, decoding_view, panels
+from storylab.ui.admission import Refused, admission
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.problems import problem_of
 from storylab.ui.texts import Labels, Say, speaker
@@ -88,6 +89,10 @@ class Sweep:
         if not name:
             self.line.leave(visitor)
             return self._nothing(cards.problem(say("problem_choose")))
+        try:
+            admission().count(request, visitor, len(TEMPERATURES))
+        except Refused as refused:
+            return self._nothing(cards.problem(refused.said(say)))
         self.line.ask(visitor, Asked(name))
         return self._nothing(panels.progress(say("decoding_waits"), 0, len(TEMPERATURES)))
 

@@ -30,7 +30,7 @@ def strategy_title(name: str, say: Say) -> str:
     return f"{say(option.replace('-', '_'))} {value}"
 
 
-def strategies(told: Mapping[str, str | Telling], seed: int | None, busy: bool, say: Say) -> str:
+def strategies(told: Mapping[str, str | Telling], seed: int | None, busy: bool, say: Say, ahead: int = 0) -> str:
     """A small card for each strategy.
 
     Args:
@@ -38,9 +38,11 @@ def strategies(told: Mapping[str, str | Telling], seed: int | None, busy: bool, 
         seed: What all share; None where nothing was asked for yet.
         busy: Whether some are still told.
         say: The language.
+        ahead: The visitor's number in the line; 0 where they wait no longer.
     """
     made = "".join(_strategy(name, told.get(name), seed is None, say) for name in STRATEGIES)
     common = "" if seed is None else escape(say("decoding_shared", seed=seed))
+    common = escape(say("in_line", number=ahead)) if ahead else common
     return (
         f'<p class="shared" role="status">{common}</p>'
         f'<div class="strategies" aria-busy="{"true" if busy else "false"}">{made}</div>'

@@ -13,6 +13,7 @@ from storylab.decoding import check_opening, check_seed
 from storylab.errors import StoryLabError
 from storylab.exhibits.own import FEWEST_STORIES, MOST_SECONDS, MOST_STORIES, RECIPES, read_own
 from storylab.inspection.corpus import small_corpus
+from storylab.limits import limits
 from storylab.stories import Story
 from storylab.storytellers import load
 from storylab.ui import cards, panels, tellers
@@ -24,8 +25,6 @@ from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
 from storylab.ui.visits import OWN_NAME, Visits
 from storylab.ui.work import Latest, Line, in_turn
 
-MOST_BYTES = 1_000_000
-"""Size of a file that is read."""
 REFRESH = 0.4
 """Seconds between two looks at how far it is."""
 
@@ -37,10 +36,10 @@ class OwnTraining:
         self.line, self.visits, self.bases = Line(1000), visits, Latest[str](1000)
         self.uploads = visits.uploads
         rows = _bases()
-        limits = {"fewest": FEWEST_STORIES, "most": MOST_STORIES, "megabytes": MOST_BYTES / 1e6}
-        limits["minutes"] = MOST_SECONDS / 60
+        about = {"fewest": FEWEST_STORIES, "most": MOST_STORIES, "megabytes": limits().upload_bytes / 1e6}
+        about["minutes"] = MOST_SECONDS / 60
         with gr.Column(elem_classes="sheet", elem_id="finetune"):
-            head = label.made(lambda say: panels.section(say("live_own"), say("live_own_about", **limits)))
+            head = label.made(lambda say: panels.section(say("live_own"), say("live_own_about", **about)))
             gr.HTML(head, apply_default_css=False)
             self.file = gr.File(label=label("own_file"), file_types=[".csv"], elem_id="finetune-file", height=120)
             self.base = gr.Radio(
@@ -112,8 +111,8 @@ class OwnTraining:
         if size is None:
             return _refusal(say("problem_file"))
         try:
-            if size > MOST_BYTES:
-                return _refusal(say("problem_large", megabytes=size / 1e6, most=MOST_BYTES / 1e6))
+            if size > (most := limits().upload_bytes):
+                return _refusal(say("problem_large", megabytes=size / 1e6, most=most / 1e6))
             return self._ask(request, *read_own(Path(path)), base)
         except StoryLabError as error:
             return _refusal(str(error).replace(path, Path(path).name))
@@ -126,6 +125,8 @@ class OwnTraining:
     def _ask(self, request: gr.Request, stories: Sequence[Story], bad: int, base: str | None) -> list[Any]:
         """What is asked for waits in line, or is refused."""
         say = speaker(request)
+        if not limits().trainings:
+            return _refusal(say("problem_no_training"))
         if base not in [row["name"] for row in _bases()]:
             return _refusal(say("problem_choose"))
         self.line.ask(request.session_hash, Asked(stories, bad, base))

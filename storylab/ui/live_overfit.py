@@ -11,6 +11,7 @@ from storylab.decoding import check_opening
 from storylab.errors import StoryLabError
 from storylab.exhibits.by_heart import MOST_CHARACTERS, MOST_SECONDS, RATE, RATES
 from storylab.inspection.corpus import small_corpus, typed_story
+from storylab.limits import limits
 from storylab.ui import cards, panels
 from storylab.ui.address import Address
 from storylab.ui.controls import AT_ONCE, HIDDEN
@@ -115,6 +116,8 @@ class LiveOverfit:
         """What is asked for waits in line, or is refused."""
         say = speaker(request)
         try:
+            if not limits().trainings:
+                raise StoryLabError(say("problem_no_training"))
             ticket = Asked(typed_story(text, MOST_CHARACTERS), rate if rate in RATES else RATE)
         except StoryLabError as error:
             return [cards.problem(str(error)), *[gr.skip()] * 4]

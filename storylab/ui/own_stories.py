@@ -13,6 +13,7 @@ import gradio as gr
 
 from storylab.engines.names import FP32
 from storylab.errors import StoryLabError
+from storylab.limits import limits
 from storylab.storytellers import load
 from storylab.ui import cards, panels, tellers
 from storylab.ui.controls import AT_ONCE, HIDDEN
@@ -23,8 +24,6 @@ from storylab.ui.work import Line, Ticket, Work
 if TYPE_CHECKING:
     from storylab.evaluation.run import Step
 
-MOST_BYTES = 1_000_000
-"""Size of a file that is read."""
 MOST_STORYTELLERS = 4
 """Storytellers that go on from them."""
 MOST_MINUTES = 15
@@ -46,8 +45,9 @@ class OwnStories:
         """Build it; the storytellers to choose from are those that are ready when the tab is opened."""
         self.line, self.uploads, rows = Line(1000), visits.uploads, tellers.ready()
         with gr.Column(elem_classes="sheet", elem_id="own"):
-            limits = {"stories": MOST_STORIES, "megabytes": MOST_BYTES / 1e6, "storytellers": MOST_STORYTELLERS}
-            head = label.made(lambda say: panels.section(say("own"), say("own_about", **limits)))
+            about = {"stories": MOST_STORIES, "storytellers": MOST_STORYTELLERS}
+            about["megabytes"] = limits().upload_bytes / 1e6
+            head = label.made(lambda say: panels.section(say("own"), say("own_about", **about)))
             gr.HTML(head, apply_default_css=False)
             self.file = gr.File(label=label("own_file"), file_types=[".csv"], elem_id="own-file", height=120)
             self.chosen = gr.CheckboxGroup(
@@ -127,8 +127,8 @@ def _problem(path: str | None, chosen: list[str], say: Say) -> str:
         path = None
     if not path:
         return say("problem_file")
-    if size > MOST_BYTES:
-        return say("problem_large", megabytes=size / 1e6, most=MOST_BYTES / 1e6)
+    if size > limits().upload_bytes:
+        return say("problem_large", megabytes=size / 1e6, most=limits().upload_bytes / 1e6)
     if not chosen:
         return say("problem_choose")
     if len(chosen) > MOST_STORYTELLERS:

@@ -16,7 +16,9 @@ from starlette.middleware import Middleware
 
 from storylab import __version__
 from storylab.errors import StoryLabError
+from storylab.limits import limits
 from storylab.ui.address import ARRIVED, Address
+from storylab.ui.admission import trust_space
 from storylab.ui.api import ROUTES, add_endpoints
 from storylab.ui.compare import CompareTab
 from storylab.ui.controls import AT_ONCE, HIDDEN
@@ -26,6 +28,7 @@ from storylab.ui.language import Translation
 from storylab.ui.mcp_tools import answer_in_json
 from storylab.ui.refusals import Page, Refusals, malformed
 from storylab.ui.results import ResultsTab
+from storylab.ui.sessions import count_nothing, keep_little
 from storylab.ui.stories import StoriesTab
 from storylab.ui.tab import PageTab
 from storylab.ui.texts import LANGUAGES, Labels, Say, speaker
@@ -58,11 +61,21 @@ ICON = (
 )
 
 SCRIPTS = Path(__file__).with_name("scripts")
+BURST = 100
+"""Calls in gradio's queue besides as many as may wait for a story."""
+SPARE_THREADS = 40
+"""Threads for all that is no story; gradio has as many by default."""
 
 
 def build() -> Page:
-    """Put the page together; no model is loaded, and nothing is asked over the network."""
+    """Put the page together; no model is loaded, and nothing is asked over the network.
+
+    Raises:
+        StoryLabError: The environment sets limits that are nonsense.
+    """
     label, visits = Labels(), Visits()
+    allowed = limits()
+    count_nothing()
     with Page(title=Say()("title"), delete_cache=(600, 3600)) as page:
         script = (SCRIPTS / "masthead.js").read_text(encoding="utf-8")
         gr.HTML(label.made(_masthead), elem_id="masthead", js_on_load=script, apply_default_css=False)
@@ -80,7 +93,8 @@ def build() -> Page:
         page.unload(_leaver(visits))
         add_endpoints()
     page.i18n_instance, page.uploads = label.i18n, visits.uploads
-    return page.queue(max_size=100, default_concurrency_limit=4)
+    # Stories wait in a line of our own; in gradio's waits what has an order of its own, and bursts of calls.
+    return page.queue(max_size=allowed.queue + BURST, default_concurrency_limit=4)
 
 
 def _open_links(page: gr.Blocks, bar: gr.Tabs, tabs: Sequence[PageTab], label: Labels) -> None:
@@ -140,6 +154,7 @@ def launch(page: Page) -> None:
 def serve(page: Page) -> str:
     """Begin to serve the page; returns its address."""
     fetch_nothing()
+    trust_space()
     with redirect_stdout(io.StringIO()):  # of MCP gradio speaks even when quiet, in signs that not every terminal has
         _, address, _ = page.launch(
             i18n=page.i18n_instance,
@@ -147,7 +162,8 @@ def serve(page: Page) -> str:
             css_paths=STYLES,
             head=f"{ICON}<script>{(SCRIPTS / 'page.js').read_text(encoding='utf-8')}</script>",
             footer_links=["api", "settings"],
-            max_file_size="1mb",
+            max_file_size=limits().upload_bytes,
+            max_threads=limits().at_once + limits().queue + SPARE_THREADS,  # one for each who waits or is told to
             ssr_mode=False,  # needs Node, and a second process to start
             share=False,
             enable_monitoring=False,  # nobody's use of the page is listed
@@ -163,6 +179,7 @@ def serve(page: Page) -> str:
             prevent_thread_lock=True,
             quiet=True,
         )
+    keep_little(page)
     answer_in_json(page)
     return address
 

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 import gradio as gr
 
 from storylab.decoding import check_seed
-from storylab.ui.cards import SCRIPT
+from storylab.ui.admission import Refused, admission, waiting
+from storylab.ui.cards import SCRIPT, problem
 from storylab.ui.controls import AT_ONCE, HIDDEN, said_by
 from storylab.ui.links import MOST_SEEDS
-from storylab.ui.slot import CONCURRENT_TELLINGS, REFRESH, Cards, as_json, looks
+from storylab.ui.slot import REFRESH, Cards, as_json, looks
 from storylab.ui.texts import Say, speaker
-from storylab.ui.turns import Turns
+from storylab.ui.turns import Place
 from storylab.ui.visits import Run, Visits
 
 PLACES = tuple(f"seed-{number}" for number in range(1, MOST_SEEDS + 1))
@@ -25,7 +26,7 @@ class Several:
 
     def __init__(self, cards: Cards, visits: Visits):
         """Make the place of the cards, hidden at first."""
-        self.cards, self.visits, self._turns = cards, visits, Turns(CONCURRENT_TELLINGS)
+        self.cards, self.visits = cards, visits
         self.html = gr.HTML("", visible=False, elem_id="several", js_on_load=SCRIPT, apply_default_css=False)
 
     def tell_again(self, history: gr.Textbox) -> None:
@@ -33,15 +34,14 @@ class Several:
         self.html.retry(self._ask_again, **AT_ONCE).success(
             self._tell_again,
             outputs=[self.html, history],
-            concurrency_limit=CONCURRENT_TELLINGS,
-            concurrency_id="tell-several",
+            concurrency_limit=None,  # whoever waits does so in the line of `admission`
             trigger_mode="multiple",
             **HIDDEN,
         )
 
-    def waiting(self, runs: Sequence[Run], say: Say) -> str:
-        """The cards of tellings that are about to begin."""
-        return _grid(self.cards.card(run.name, say, run.teller, run.place).waiting(run) for run in runs)
+    def waiting(self, runs: Sequence[Run], say: Say, ahead: int = 0) -> str:
+        """The cards of tellings that are about to begin, or whose visitor has that number in the line."""
+        return _grid(self.cards.card(run.name, say, run.teller, run.place).waiting(run, ahead) for run in runs)
 
     def _ask_again(self, request: gr.Request, event: gr.EventData) -> None:
         """Tell one of the cards with a new seed; the others stay beside it as they are."""
@@ -52,16 +52,27 @@ class Several:
         self.visits.start(visitor, [_again(run, new=run.place == place) for run in before.values()])
 
     def _tell_again(self, request: gr.Request) -> Iterator[list]:
-        yield from self.tell(request.session_hash, speaker(request))
+        visitor, say = request.session_hash, speaker(request)
+        anew = sum(run.telling is None for run in self.visits.runs(visitor).values())
+        try:
+            with admission().admit(request, visitor, max(1, anew)) as place:
+                yield from self.tell(visitor, say, place)
+        except Refused as refused:
+            self.visits.stop(visitor)
+            yield [problem(refused.said(say)), gr.skip()]
 
-    def tell(self, visitor: str, say: Say) -> Iterator[list]:
-        """Tell what a visitor has asked for: values for the cards' component and for the history."""
+    def tell(self, visitor: str, say: Say, place: Place) -> Iterator[list]:
+        """Tell what a visitor has asked for: values for the cards' component and for the history.
+
+        Raises:
+            Refused: The visitor's place was given to somebody else.
+        """
         runs = [run for place in PLACES if (run := self.visits.take(visitor, place))]
         if not runs:
             yield [gr.skip(), gr.skip()]  # a generator without a value would empty the cards
             return
-        with self._turns.turn(runs[0].stop.is_set):
-            yield from self._told(runs, visitor, say)
+        yield from ([self.waiting(runs, say, ahead), gr.skip()] for ahead in waiting(place, runs))
+        yield from self._told(runs, visitor, say)
 
     def _told(self, runs: Sequence[Run], visitor: str, say: Say) -> Iterator[list]:
         made = [self.cards.card(run.name, say, run.teller, run.place) for run in runs]

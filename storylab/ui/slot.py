@@ -13,15 +13,13 @@ import gradio as gr
 from storylab.errors import StoryLabError
 from storylab.storytellers import Telling, describe
 from storylab.storytellers.stand_in import stand_in
+from storylab.ui.admission import Refused, admission, waiting
 from storylab.ui.cards import SCRIPT, Card
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.texts import Labels, Say, speaker
-from storylab.ui.turns import Turns
 from storylab.ui.visits import Run, Visits
 from storylab.watching import note
 
-CONCURRENT_TELLINGS = 3
-"""Visitors whom one storyteller tells at once; more of them wait in line."""
 REFRESH = 0.05
 """Seconds between two looks of a card while it is told; the first token is shown at once."""
 
@@ -98,7 +96,6 @@ class Slot:
             visible: Whether the card is to be seen at first.
         """
         self.name, self.cards, self.visits = name, cards, visits
-        self._turns = Turns(CONCURRENT_TELLINGS)
         idle = label.made(lambda say: cards.card(name, say).idle())
         self.html = gr.HTML(idle, visible=visible, js_on_load=SCRIPT, apply_default_css=False)
 
@@ -107,8 +104,7 @@ class Slot:
         self.html.retry(self._ask_again, outputs=self.html, **AT_ONCE).success(
             self._tell,
             outputs=[self.html, history],
-            concurrency_limit=CONCURRENT_TELLINGS,
-            concurrency_id=f"tell-{self.name}",
+            concurrency_limit=None,  # whoever waits does so in the line of `admission`
             trigger_mode="multiple",
             **HIDDEN,
         )
@@ -121,31 +117,32 @@ class Slot:
         run.teller = stand_in(run.name, describe()) or ""  # it may have come in the meantime
         return self.waiting(run, say)
 
-    def waiting(self, run: Run, say: Say) -> str:
-        """The card of a telling that is about to begin."""
-        return self.cards.card(self.name, say, run.teller).waiting(run)
+    def waiting(self, run: Run, say: Say, ahead: int = 0) -> str:
+        """The card of a telling that is about to begin, or whose visitor has that number in the line."""
+        return self.cards.card(self.name, say, run.teller).waiting(run, ahead)
 
     def _tell(self, request: gr.Request) -> Iterator[list]:
-        visitor = request.session_hash
+        visitor, say = request.session_hash, speaker(request)
         run = self.visits.take(visitor, self.name)
         if run is not None:
-            looks = self.looks(run, speaker(request), visitor)
             try:
-                yield from ([look, gr.skip()] for look in looks)
-            finally:
-                looks.close()
+                with admission().admit(request, visitor, 1) as place:
+                    yield from ([self.waiting(run, say, ahead), gr.skip()] for ahead in waiting(place, [run]))
+                    yield from ([look, gr.skip()] for look in self.looks(run, say, visitor))
+            except Refused as refused:
+                run.stop.set()
+                yield [self.cards.card(self.name, say, run.teller).failed(run, refused.said(say)), gr.skip()]
             if run.telling:
                 yield [gr.skip(), as_json(self.visits.history(visitor))]
         yield [gr.skip(), gr.skip()]  # a generator without a value would empty the card
 
     def looks(self, run: Run, say: Say, visitor: str) -> Iterator[str]:
-        """Tell a run, once fewer than `CONCURRENT_TELLINGS` others are told here: the looks of its card, as they come.
+        """Tell a run: the looks of its card, as they come.
 
         Args:
             run: What was asked for.
             say: The visitor's language.
             visitor: Who asked.
         """
-        with self._turns.turn(run.stop.is_set):
-            card = self.cards.card(self.name, say, run.teller)
-            yield from (look for look in looks(run, card, self.visits, visitor) if look is not None)
+        card = self.cards.card(self.name, say, run.teller)
+        yield from (look for look in looks(run, card, self.visits, visitor) if look is not None)

@@ -18,10 +18,10 @@ from storylab.inspection.corpus import (
     small_corpus,
 )
 from storylab.inspection.vocabularies import Vocabulary, at_hand
+from storylab.limits import limits
 from storylab.stories import Story
 from storylab.ui import cards, panels, stories_figures
 from storylab.ui.controls import AT_ONCE, HIDDEN
-from storylab.ui.own_stories import MOST_BYTES
 from storylab.ui.texts import Labels, Say, speaker
 from storylab.ui.visits import Visits
 from storylab.watching import note
@@ -54,8 +54,8 @@ class CorpusPanel:
         """Build it; it is filled when the tab is opened."""
         self.uploads = visits.uploads
         with gr.Column(elem_classes="sheet", elem_id="stories-corpus"):
-            limits = {"megabytes": MOST_BYTES / 1e6, "stories": MOST_STORIES}
-            head = label.made(lambda say: panels.section(say("stories_corpus"), say("stories_corpus_about", **limits)))
+            about = {"megabytes": limits().upload_bytes / 1e6, "stories": MOST_STORIES}
+            head = label.made(lambda say: panels.section(say("stories_corpus"), say("stories_corpus_about", **about)))
             gr.HTML(head, apply_default_css=False)
             self.file = gr.File(label=label("stories_file"), file_types=[".csv"], elem_id="stories-file", height=110)
             self.problem = gr.HTML("", elem_id="stories-file-problem", apply_default_css=False)
@@ -151,6 +151,6 @@ def as_lines(story: Story) -> str:
 
 def _read(path: Path, say: Say) -> Corpus:
     size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise StoryLabError(say("problem_large", megabytes=size / 1e6, most=MOST_BYTES / 1e6))
+    if size > (most := limits().upload_bytes):
+        raise StoryLabError(say("problem_large", megabytes=size / 1e6, most=most / 1e6))
     return read_corpus(path)

@@ -13,6 +13,7 @@ import gradio as gr
 from storylab.decoding import check_seed
 from storylab.errors import StoryLabError
 from storylab.ui import cards, panels, tellers
+from storylab.ui.admission import admission, waiting
 from storylab.ui.controls import AT_ONCE, HIDDEN, said_by
 from storylab.ui.links import write_query
 from storylab.ui.problems import problem_of
@@ -24,8 +25,6 @@ from storylab.ui.work import Line, Ticket
 if TYPE_CHECKING:
     from storylab.storytellers import Telling
 
-CONCURRENT = 2
-"""Visitors for whom a branch is told at once."""
 MOST_VISITORS = 1000
 """Whose branches are remembered."""
 REFRESH = 0.05
@@ -132,8 +131,7 @@ class Branching:
             due.success(
                 self._tell,
                 outputs=[self.html, self.told, self.branch],
-                concurrency_limit=CONCURRENT,
-                concurrency_id="tokens-branch",
+                concurrency_limit=None,  # whoever waits does so in the line of `admission`
                 trigger_mode="multiple",
                 **HIDDEN,
             )
@@ -174,9 +172,12 @@ class Branching:
             yield [gr.skip()] * 3
             return
         try:
-            yield [panels.quiet(say("tokens_branching")), gr.skip(), gr.skip()]
-            for look in self._looks(visitor, ticket, say):
-                yield self._of_last(ticket, look)
+            with admission().admit(request, visitor, 1) as place:
+                for ahead in waiting(place, [ticket]):
+                    yield [panels.quiet(say("in_line", number=ahead)), gr.skip(), gr.skip()]
+                yield [panels.quiet(say("tokens_branching")), gr.skip(), gr.skip()]
+                for look in self._looks(visitor, ticket, say):
+                    yield self._of_last(ticket, look)
         except Exception as error:
             yield self._of_last(ticket, [cards.problem(problem_of(error, say)), gr.skip(), None])
         finally:

@@ -13,6 +13,7 @@ from storylab.errors import StoryLabError
 from storylab.inspection.texts import MOST_CHARACTERS, check_text
 from storylab.ui import cards, panels, tellers
 from storylab.ui.address import Address
+from storylab.ui.admission import admission, waiting
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.links import read_link, read_part
 from storylab.ui.problems import problem_of
@@ -34,8 +35,6 @@ EXAMPLE_TEXT = (
 EXAMPLE_READERS = ("gpt2-mini-finetuned", "gpt2-mini")
 """One that knows such stories, and one that does not."""
 MOST_READERS = 4
-CONCURRENT = 2
-"""Visitors for whom texts are read at once."""
 MOST_VISITORS = 1000
 """Whose readings are remembered."""
 RECOLOUR = """(colour) => {
@@ -121,8 +120,7 @@ class TokensTab(PageTab):
         reading = asked.success(
             self._read,
             outputs=[self.status, self.text, self.view, self.shown, self.wanted],
-            concurrency_limit=CONCURRENT,
-            concurrency_id="tokens",
+            concurrency_limit=None,  # whoever waits does so in the line of `admission`
             trigger_mode="multiple",
             **HIDDEN,
         )
@@ -215,8 +213,11 @@ class TokensTab(PageTab):
             return
         status, wanted = "", gr.skip()
         try:
-            for name, value in looks(self.visits, visitor, ticket, say):
-                yield nothing if ticket.stop.is_set() else {getattr(self, name): value}
+            with admission().admit(request, visitor, len(ticket.readers)) as place:
+                for ahead in waiting(place, [ticket]):
+                    yield {self.status: panels.progress(say("in_line", number=ahead), 0, 1)}
+                for name, value in looks(self.visits, visitor, ticket, say):
+                    yield nothing if ticket.stop.is_set() else {getattr(self, name): value}
             if ticket.stop.is_set():
                 status, wanted = panels.quiet(say("tokens_stopped")), None
         except Exception as error:

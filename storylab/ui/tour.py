@@ -8,8 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from storylab.exhibits import TOUR, begin, watch
+from storylab.exhibits import EXHIBITS, TOUR, begin, watch
 from storylab.exhibits.parts import Doing, Loss
+from storylab.limits import limits
 from storylab.ui import cards, panels, tour_view
 from storylab.ui.address import Address
 from storylab.ui.controls import AT_ONCE, HIDDEN
@@ -119,7 +120,10 @@ class TourTab(PageTab):
         return self._look(TOUR[0])
 
     def _ask(self, request: gr.Request, name: str) -> str:
-        """Note what is asked for, in place of what is under way."""
+        """Note what is asked for, in place of what is under way; nothing where it trains and nothing may be trained."""
+        if EXHIBITS[name].trains and not limits().trainings:
+            self.line.leave(request.session_hash)
+            return cards.problem(speaker(request)("problem_no_training"))
         self.line.ask(request.session_hash, Walk(name))
         return panels.progress(speaker(request)("tour_waits"), 0, 1)
 

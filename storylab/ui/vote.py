@@ -15,6 +15,7 @@ from storylab.evaluation.report import HEADINGS, Report, number
 from storylab.evaluation.votes import Vote, Votes, strengths, votes_file
 from storylab.storytellers import Telling, load
 from storylab.ui import cards, panels
+from storylab.ui.admission import Refused, admission, waiting
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.tellers import ready, titles
 from storylab.ui.texts import EXAMPLES, Labels, speaker
@@ -53,7 +54,8 @@ class BlindVote:
                 }
             self.standings = gr.HTML("", elem_id="standings", apply_default_css=False)
         buttons = list(self.choices.values())
-        self.ask.click(self._ask, outputs=[self.ballot, self.pair, self.ask, *buttons], concurrency_limit=2, **HIDDEN)
+        asked = [self.ballot, self.pair, self.ask, *buttons]
+        self.ask.click(self._ask, outputs=asked, concurrency_limit=None, **HIDDEN)  # `admission` has the line
         for choice, button in self.choices.items():
             button.click(
                 self._voter(choice),
@@ -73,9 +75,15 @@ class BlindVote:
             if len(names) < 2:
                 raise StoryLabError(say("problem_two"))
             opening, seed = random.choice(list(EXAMPLES.values())), check_seed()
-            first, second = (load(name).tell(opening, seed=seed) for name in random.sample(names, 2))
+            with admission().admit(request, request.session_hash, 2) as place:
+                for ahead in waiting(place):
+                    yield [None, panels.quiet(say("in_line", number=ahead)), gr.update(interactive=False), *hidden]
+                if not place.has_turn:  # the page is closed
+                    return
+                first, second = (load(name).tell(opening, seed=seed) for name in random.sample(names, 2))
         except StoryLabError as error:
-            yield [None, cards.problem(str(error)), gr.update(interactive=True), *hidden]
+            problem = error.said(say) if isinstance(error, Refused) else str(error)
+            yield [None, cards.problem(problem), gr.update(interactive=True), *hidden]
             return
         except Exception as error:  # whatever it is, the visitor can ask again, and the log says what it was
             note(error)

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from storylab.ui.admission import admission
 from tests.ui.profiles import Profile
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def nobody_before() -> None:
+    """Visitors of another test have left nothing."""
+    admission.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -90,8 +97,16 @@ def restarted(site) -> Iterator[Server]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def narrow(site) -> Iterator[Server]:
+    """A page that tells to one visitor at once, has a line of ten, and lets nobody have much."""
+    few = {"AT_ONCE": "1", "QUEUE": "10", "TOKENS": "200", "TELLINGS_A_MINUTE": "12", "TRAININGS": "0"}
+    with _serve(site, **{f"STORYLAB_MAX_{name}": value for name, value in few.items()}) as found:
+        yield found
+
+
 @contextmanager
-def _serve(site: Path) -> Iterator[Server]:
+def _serve(site: Path, **environment: str) -> Iterator[Server]:
     port = _free_port()
     log = site / f"app-{port}.log"
     address = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
@@ -103,7 +118,7 @@ def _serve(site: Path) -> Iterator[Server]:
         process = subprocess.Popen(
             [sys.executable, "app.py"],
             cwd=site,
-            env=os.environ | address | nothing_fetched | watch,
+            env=os.environ | address | nothing_fetched | watch | environment,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,

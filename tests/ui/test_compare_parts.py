@@ -15,6 +15,7 @@ from storylab.ui.links import read_link, write_query, write_settings
 from storylab.ui.several import PLACES, Several
 from storylab.ui.slot import Cards
 from storylab.ui.texts import Say
+from storylab.ui.turns import Turns
 from storylab.ui.visits import OWN_NAME, Run, Visits
 
 ROW = {"name": "seq2seq", "title": "A teller", "kind": "seq2seq", "parameters": 12_345_678}
@@ -110,7 +111,7 @@ def ask(several: Several, seeds: tuple[int, ...]) -> None:
 
 def test_several_seeds_are_told_each_as_it_is_alone(several, told):
     ask(several, (1, 2))
-    *_, (html, history) = several.tell("me", SAY)
+    *_, (html, history) = several.tell("me", SAY, Turns(1, 1).ask("me"))
     for telling in told:
         assert all(sentence.replace("'", "&#x27;") in html for sentence in telling.story)
     assert {telling["seed"] for telling in json.loads(history)} == {1, 2}
@@ -118,7 +119,7 @@ def test_several_seeds_are_told_each_as_it_is_alone(several, told):
 
 def test_stop_ends_all_seeds(several):
     ask(several, (1, 2, 3))
-    looks = several.tell("me", SAY)
+    looks = several.tell("me", SAY, Turns(1, 1).ask("me"))
     next(looks)
     several.visits.stop("me")
     *_, (html, _) = looks
@@ -127,11 +128,11 @@ def test_stop_ends_all_seeds(several):
 
 def test_one_of_several_is_told_anew_beside_the_others(several):
     ask(several, (1, 2))
-    list(several.tell("me", SAY))
+    list(several.tell("me", SAY, Turns(1, 1).ask("me")))
     several._ask_again(ME, gr.EventData(None, {"place": PLACES[1]}))
     seeds = [run.seed for run in several.visits.runs("me").values()]
     assert seeds[0] == 1 and seeds[1] != 2
-    list(several.tell("me", SAY))
+    list(several.tell("me", SAY, Turns(1, 1).ask("me")))
     assert [telling.seed for telling in several.visits.history("me")].count(1) == 1  # it was not told again
     with pytest.raises(gr.Error):
         several._ask_again(ME, gr.EventData(None, {"place": "nowhere"}))

@@ -11,9 +11,10 @@ import pytest
 
 from storylab.exhibits.by_heart import Retelling
 from storylab.exhibits.openings import KITE
+from storylab.limits import limits
 from storylab.storytellers.storyteller import Storyteller
 from storylab.training.turn import turn
-from storylab.ui import live_finetune, live_overfitting
+from storylab.ui import live_overfitting
 from storylab.ui.address import Address
 from storylab.ui.live_finetune import OwnTraining
 from storylab.ui.live_overfit import LiveOverfit
@@ -290,7 +291,7 @@ def test_what_waits_in_line_can_be_stopped(overfit):
 
 def test_no_file_a_large_one_and_nobody_to_begin_with_are_refused(own, tmp_path, tiny_csv):
     large, other = tmp_path / "large.csv", tmp_path / "other.csv"
-    large.write_bytes(b"x" * (live_finetune.MOST_BYTES + 1))
+    large.write_bytes(b"x" * (limits().upload_bytes + 1))
     shutil.copy(tiny_csv, other)
     for path, base, said in (
         (None, "seq2seq", text("problem_file")),

@@ -14,7 +14,8 @@ import pytest
 from storylab.evaluation.report import HEADINGS, number, ranking
 from storylab.evaluation.results import read_record
 from storylab.evaluation.votes import Votes
-from storylab.ui import charts, own_stories, panels
+from storylab.limits import limits
+from storylab.ui import charts, panels
 from storylab.ui.address import Address
 from storylab.ui.own_stories import OwnStories
 from storylab.ui.results import COLUMNS, ResultsTab
@@ -142,7 +143,7 @@ def own() -> OwnStories:
 
 def test_no_file_a_large_file_nobody_and_too_many_are_refused_and_no_file_stays(own, tmp_path, tiny_csv):
     large, many = tmp_path / "large.csv", ["encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned", "smollm2"]
-    large.write_bytes(b"x" * (own_stories.MOST_BYTES + 1))
+    large.write_bytes(b"x" * (limits().upload_bytes + 1))
     mine = [shutil.copy(tiny_csv, tmp_path / name) for name in ("first.csv", "second.csv")]
     for path, chosen, said in (
         (None, ["seq2seq"], text("problem_file")),
@@ -249,7 +250,7 @@ def vote(tmp_path, monkeypatch) -> BlindVote:
 
 def test_a_vote_is_blind_until_it_is_cast_and_counts_once(vote):
     assert vote._standings(None) == panels.quiet(text("vote_none"))
-    *_, (ballot, pair, *_) = vote._ask(None)
+    *_, (ballot, pair, *_) = vote._ask(ME)
     names = {ballot.first.model, ballot.second.model}
     assert len(names) == 2 and ballot.first.seed == ballot.second.seed
     assert not any(name in pair for name in names)
@@ -268,7 +269,7 @@ def test_a_vote_of_a_page_that_was_lost_is_answered(vote):
 
 
 def test_a_vote_that_can_not_be_kept_is_answered_and_not_lost(vote):
-    *_, (ballot, *_) = vote._ask(None)
+    *_, (ballot, *_) = vote._ask(ME)
     vote.votes.path.write_bytes(b"no database at all")
     after, message, *_ = vote._vote(None, ballot, "first")
     assert after is ballot and "can&#x27;t be kept" in message

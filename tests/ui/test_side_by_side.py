@@ -2,9 +2,7 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from html import escape
 from types import SimpleNamespace
 
@@ -12,17 +10,17 @@ import gradio as gr
 import pytest
 
 from storylab.decoding import Settings
+from storylab.limits import Limits
 from storylab.storytellers import load
-from storylab.ui import turns
+from storylab.ui import compare, slot, turns
 from storylab.ui.address import Address
+from storylab.ui.admission import Admission
 from storylab.ui.compare import CompareTab
 from storylab.ui.side_by_side import SideBySide
-from storylab.ui.slot import CONCURRENT_TELLINGS, Cards, Slot
-from storylab.ui.texts import Labels, Say
+from storylab.ui.texts import Labels
 from storylab.ui.visits import Run, Visits
 
 ME = SimpleNamespace(session_hash="me", headers={}, query_params={})
-SAY = Say()
 DOG = "My dog ran away."
 TELLERS = ("seq2seq", "gpt2-mini")
 ROW = {"name": "seq2seq", "title": "A teller", "kind": "seq2seq", "parameters": 12_345_678}
@@ -103,34 +101,72 @@ def test_a_card_that_is_told_anew_is_left_to_its_own_listener(tab):
     looks.close()
 
 
-def test_who_waits_in_line_can_be_stopped(monkeypatch):
+@pytest.fixture
+def line(monkeypatch) -> Admission:
+    """A line before one turn, which somebody else has."""
     monkeypatch.setattr(turns, "PATIENCE", 0.01)
-    place = Slot("seq2seq", Cards({"seq2seq": ROW}), Visits(), Labels(), visible=True)
-    with ExitStack() as others:
-        for _ in range(CONCURRENT_TELLINGS):
-            others.enter_context(place._turns.turn(lambda: False))
-        run = Run("seq2seq", DOG, Settings(), 1)
-        threading.Timer(0.05, run.stop.set).start()
-        *_, last = place.looks(run, SAY, "me")
-    assert "stopped" in last and run.telling.tokens == 0
-    with place._turns.turn(lambda: False):  # as many turns as before are free again
-        assert place._turns._free == CONCURRENT_TELLINGS - 1
+    narrow = Admission(Limits(at_once=1, queue=1, tellings_a_minute=3))
+    for module in (compare, slot):
+        monkeypatch.setattr(module, "admission", lambda: narrow)
+    narrow.holder = narrow.turns.ask("somebody else")
+    return narrow
 
 
-def test_who_came_first_has_the_next_turn():
-    order, line = [], turns.Turns(1)
+def test_who_waits_in_line_is_told_their_number_and_can_stop(tab, line):
+    looks = ask(tab)
+    first = next(looks)
+    assert all("You are number 1 in line" in first[name]["value"] for name in TELLERS)
+    threading.Timer(0.05, tab.visits.stop, ["me"]).start()
+    rest = list(looks)
+    for name in TELLERS:
+        *_, card = (looks[name] for looks in rest if looks[name] != gr.skip())
+        assert "stopped" in (card if isinstance(card, str) else card["value"])
+    assert line.turns.ahead(line.turns.ask("the next one")) == 1  # the place is free again
 
-    def wait(number):
-        with line.turn(lambda: False):
-            order.append(number)
 
-    with line.turn(lambda: False):
-        threads = []
-        for number in range(5):
-            threads.append(threading.Thread(target=wait, args=(number,)))
-            threads[-1].start()
-            while len(line._line) <= number:
-                time.sleep(0.001)
-    for thread in threads:
-        thread.join(10)
-    assert order == [0, 1, 2, 3, 4]
+def test_who_closes_the_page_while_waiting_leaves_the_line(tab, line):
+    looks = ask(tab)
+    next(looks)
+    looks.close()
+    assert all(run.stop.is_set() for run in tab.visits.runs("me").values())
+    assert line.turns.ahead(line.turns.ask("the next one")) == 1
+
+
+def test_whose_turn_comes_is_told(tab, line):
+    looks = ask(tab, tellers=["seq2seq"])
+    next(looks)
+    line.holder.leave()
+    told = [looks["history"] for looks in looks if isinstance(looks["history"], str)]
+    assert json.loads(told[-1])[0]["text"] == load("seq2seq").tell(DOG, seed=5).text
+
+
+def test_who_finds_the_line_full_is_told_so_and_keeps_what_stood_there(tab, line):
+    line.turns.ask("another")
+    tab.visits.start("me", [before := Run("seq2seq", DOG, Settings(), 1)])
+    (only,) = ask(tab)
+    assert "Too many people are waiting" in only["problem"]
+    assert all(only[name] == gr.skip() for name in tab.slots) and tab.visits.runs("me") == {"seq2seq": before}
+    assert line.allowance.take("me", 3) == 0  # what was refused is not counted
+
+
+def test_who_has_had_many_tellings_is_told_when_there_are_more(tab, line):
+    line.holder.leave()
+    list(ask(tab))
+    (only,) = ask(tab)
+    assert "Everybody has 3 tellings a minute here; try again in " in only["problem"]
+    assert [run.telling is not None for run in tab.visits.runs("me").values()] == [True, True]
+
+
+def test_a_card_that_is_told_anew_waits_in_the_same_line(line):
+    place = slot.Slot("seq2seq", slot.Cards({"seq2seq": ROW}), Visits(), Labels(), visible=True)
+    place.visits.start("me", [Run("seq2seq", DOG, Settings(), 1)])
+    place.visits.again("me", "seq2seq")
+    looks = place._tell(ME)
+    assert "You are number 1 in line" in next(looks)[0]
+    line.holder.leave()
+    *_, (card, _), _, _ = looks
+    assert 'class="card told"' in card
+    line.turns.ask("a"), line.turns.ask("b")
+    place.visits.again("me", "seq2seq")
+    refused = next(place._tell(ME))[0]
+    assert 'class="card failed"' in refused and "Too many people are waiting" in refused

@@ -11,6 +11,7 @@ from storylab.inspection.cells import Cell, Framed, Grid, Look
 from storylab.inspection.corpus import Corpus, corpus_statistics, small_corpus
 from storylab.inspection.framed import FRAMINGS, frame
 from storylab.inspection.vocabularies import Piece, find_vocabulary
+from storylab.limits import limits
 from storylab.stories import Story
 from storylab.ui import stories_corpus, stories_figures, stories_tensors
 from storylab.ui.address import Address
@@ -212,5 +213,5 @@ def test_a_visitor_who_leaves_while_a_file_is_read_leaves_no_file(tab, tmp_path)
 
 
 def test_limits_that_the_page_names_are_those_it_keeps():
-    about = say("stories_corpus_about", megabytes=stories_corpus.MOST_BYTES / 1e6, stories=stories_corpus.MOST_STORIES)
+    about = say("stories_corpus_about", megabytes=limits().upload_bytes / 1e6, stories=stories_corpus.MOST_STORIES)
     assert "1 MB" in about and "20,000 stories" in about

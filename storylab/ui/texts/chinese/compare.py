@@ -98,6 +98,7 @@ TEXTS = {
     "kind_remote": "在别处运行：第一句发送到它的接口，由那里续写。",
     "size": "{name} · {parameters:.1f} M 参数",
     "waiting": "正在提笔……",
+    "in_line": "正在排队，你是第 {number} 位……",
     "fact_seed": "种子",
     "fact_first": "首个词元",
     "fact_speed": "速度",

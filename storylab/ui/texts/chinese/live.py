@@ -37,7 +37,7 @@ TEXTS: dict[str, str] = {
     # Fine-tune on your own stories
     "live_own": "用你自己的故事微调",
     "live_own_about": "一个小讲述者接着学你的 CSV，须有 sentence1 到 sentence5 各列：{fewest} 到 {most} 个故事，"
-    "至多 {megabytes:.0f} MB、{minutes:.0f} 分钟。留出十分之一，在训练前后各测一次。文件读完即删，关闭页面后模型也随之消失。",
+    "至多 {megabytes:.3g} MB、{minutes:.0f} 分钟。留出十分之一，在训练前后各测一次。文件读完即删，关闭页面后模型也随之消失。",
     "live_base": "从谁开始",
     "live_base_info": "已经读过故事的那个步子小，其余的要学得更多。",
     "live_finetune": "微调",

@@ -9,6 +9,10 @@ TEXTS = {
     "copy_link": "复制链接",
     "copy_link_hint": "复制这个页面的链接：打开它的人会得到同样的文字",
     "title_yours": "你在此微调的模型",
+    # Refusals
+    "problem_full": "现在等故事的人太多了，请一分钟后再试。",
+    "problem_often": "这里每人每分钟最多讲 {most} 次，请 {seconds} 秒后再试。",
+    "problem_no_training": "这个页面不做训练；可以在自己的机器上用 python -m storylab 训练。",
     # The tabs
     "tab_compare": "对比",
     "tab_results": "结果",

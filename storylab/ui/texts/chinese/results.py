@@ -28,7 +28,7 @@ TEXTS = {
     # Run on your own file
     "own": "用你自己的故事测一测",
     "own_about": "一个带有 sentence1 到 sentence5 各列的 CSV。取前 {stories} 个故事，由至多 {storytellers} 个讲述者接着讲；"
-    "文件至多 {megabytes:.0f} MB，用后即删。",
+    "文件至多 {megabytes:.3g} MB，用后即删。",
     "own_file": "你的 CSV",
     "own_run": "评测",
     "own_waits": "排队中……",
@@ -39,7 +39,7 @@ TEXTS = {
     "problem_many": "一次至多 {most} 个讲述者。",
     "problem_long": "超过了 {most} 分钟；请减少讲述者或故事。",
     "problem_broken": "这里出了问题，已记录下来。",
-    "problem_large": "文件有 {megabytes:.1f} MB，至多读 {most:.0f} MB。",
+    "problem_large": "文件有 {megabytes:.1f} MB，至多读 {most:.3g} MB。",
     # The blind vote
     "vote": "哪个故事更好？",
     "vote_about": "两个讲述者从同一句接着讲；你选了之后才知道是谁。",

@@ -6,7 +6,7 @@ TEXTS = {
     # The corpus
     "stories_corpus": "语料库的数字",
     "stories_corpus_about": "StoryLab 自带的小语料库，或你自己的 CSV（含 sentence1 到 sentence5 各列）："
-    "至多 {megabytes:.0f} MB、{stories:,} 个故事；文件读完即删。",
+    "至多 {megabytes:.3g} MB、{stories:,} 个故事；文件读完即删。",
     "stories_file": "你的 CSV",
     "stories_opening": "正在打开分词器……",
     "stories_reading": "正在读取并测量故事……",

@@ -73,6 +73,7 @@ TEXTS = {
     "kind_remote": "Lives elsewhere: the first sentence is sent to its endpoint, which writes the rest.",
     "size": "{name} · {parameters:.1f} M parameters",
     "waiting": "Taking up the pen …",
+    "in_line": "You are number {number} in line …",
     "fact_seed": "Seed",
     "fact_first": "First token",
     "fact_speed": "Speed",

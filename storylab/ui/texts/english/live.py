@@ -41,7 +41,7 @@ TEXTS: dict[str, str] = {
     # Fine-tune on your own stories
     "live_own": "Fine-tune on your own stories",
     "live_own_about": "A small storyteller goes on learning from your CSV with the columns sentence1 to sentence5: "
-    "{fewest} to {most} stories, at most {megabytes:.0f} MB and {minutes:.0f} minutes. A tenth is held out and "
+    "{fewest} to {most} stories, at most {megabytes:.3g} MB and {minutes:.0f} minutes. A tenth is held out and "
     "measured before and after. The file is deleted once it is read, and the model is gone when you close the page.",
     "live_base": "Begin with",
     "live_base_info": "The one that has read stories already takes small steps; the others have more to learn.",

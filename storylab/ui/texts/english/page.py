@@ -9,6 +9,10 @@ TEXTS = {
     "copy_link": "Copy link",
     "copy_link_hint": "Copy a link to this view: whoever opens it gets the same texts",
     "title_yours": "Yours, fine-tuned here",
+    # Refusals
+    "problem_full": "Too many people are waiting for a story just now; try again in a minute.",
+    "problem_often": "Everybody has {most} tellings a minute here; try again in {seconds} s.",
+    "problem_no_training": "Nothing is trained on this page; python -m storylab does it on your own machine.",
     # The tabs
     "tab_compare": "Compare",
     "tab_results": "Results",

@@ -26,7 +26,7 @@ TEXTS = {
     # Run on your own file
     "own": "Run it on your own stories",
     "own_about": "A CSV with the columns sentence1 to sentence5. The first {stories} stories are continued by up to "
-    "{storytellers} storytellers; the file may have {megabytes:.0f} MB, and is deleted afterwards.",
+    "{storytellers} storytellers; the file may have {megabytes:.3g} MB, and is deleted afterwards.",
     "own_file": "Your CSV",
     "own_run": "Evaluate",
     "own_waits": "Waiting in line …",
@@ -37,7 +37,7 @@ TEXTS = {
     "problem_many": "At most {most} storytellers at once.",
     "problem_long": "That took more than {most} minutes; choose fewer storytellers or stories.",
     "problem_broken": "Something went wrong here. It has been noted.",
-    "problem_large": "The file has {megabytes:.1f} MB; at most {most:.0f} MB are read.",
+    "problem_large": "The file has {megabytes:.1f} MB; at most {most:.3g} MB are read.",
     # The blind vote
     "vote": "Which story is better?",
     "vote_about": "Two storytellers go on from the same sentence; who they are is shown once you have picked.",

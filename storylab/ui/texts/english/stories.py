@@ -7,7 +7,7 @@ TEXTS = {
     # The corpus
     "stories_corpus": "A corpus in figures",
     "stories_corpus_about": "The small corpus that comes with StoryLab, or your own CSV with the columns sentence1 to "
-    "sentence5: at most {megabytes:.0f} MB and {stories:,} stories; the file is deleted once it is read.",
+    "sentence5: at most {megabytes:.3g} MB and {stories:,} stories; the file is deleted once it is read.",
     "stories_file": "Your CSV",
     "stories_opening": "Opening the tokenizers …",
     "stories_reading": "Reading and measuring the stories …",
