@@ -73,14 +73,22 @@ class Keeper:
         with storing(self.path):
             write_atomically(self.path, lambda temporary: _save(state, temporary))
 
+    def require(self) -> None:
+        """Refuse to resume where there is nothing to, before anything is made there.
+
+        Raises:
+            StoryLabError: There is no state.
+        """
+        if not self.path.exists():
+            raise StoryLabError(f"there is nothing to resume: {self.path} does not exist")
+
     def resume(self) -> Progress:
         """Load what `save` saved into model and optimizers; returns the progress.
 
         Raises:
             StoryLabError: There is no state, it can't be read, or another recipe or other stories made it.
         """
-        if not self.path.exists():
-            raise StoryLabError(f"there is nothing to resume: {self.path} does not exist")
+        self.require()
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
             if state["mark"] != self.mark:
