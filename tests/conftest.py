@@ -22,16 +22,43 @@ import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
+
     from storylab.storytellers.storyteller import Storyteller
     from storylab.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
+SERVED = tuple(f"tests/ui/test_{what}" for what in ("browser", "api", "mcp"))
+"""The files whose tests open the page that is served, which takes ten seconds to start and to warm up."""
 DATA = Path(os.environ.get("STORYLAB_DATA", ROOT.parent / "shared" / "data"))
 
 # A busy machine is no reason to fail: pytest-timeout catches what hangs. Under CI every run tries the same
 # examples.
 hypothesis.settings.register_profile("storylab", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("storylab")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """None for a single file, which would wait for a worker to start; else as many as xdist says."""
+    return 0 if len(config.args) == 1 and ".py" in config.args[0] else None
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "LoadFileScheduling":
+    """The tests of a file go to one worker, which makes their fixtures once, and those that open the page likewise."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByWhatIsShared(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "the served page" if nodeid.startswith(SERVED) else super()._split_scope(nodeid)
+
+    config.option.loadscopereorder = False  # the order below, not that of the number of tests
+    return ByWhatIsShared(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first: no worker is to be left with it in the end."""
+    items.sort(key=lambda item: (not item.nodeid.startswith(SERVED), item.get_closest_marker("long") is None))
 
 
 @pytest.fixture(scope="session")

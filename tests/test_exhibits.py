@@ -30,6 +30,8 @@ from storylab.training.comparison import compare
 from storylab.training.recipe import read_recipe
 from storylab.ui.texts import LANGUAGES
 
+pytestmark = pytest.mark.long
+
 
 def need(*names):
     states = {row["name"]: row["state"] for row in describe()}

@@ -44,7 +44,9 @@ class Page(gr.Blocks):
             raise Error("the file is no longer here; choose it again", print_exception=False) from None
         except OSError:  # a full disk, say, is no fault of the visitor's
             raise
-        except Exception:  # components raise what they like
+        except Exception as error:  # components raise what they like
+            if isinstance(error, Error) and not error.print_exception:
+                raise  # one of our own
             fields, given = len(block_fn.inputs), len(inputs)
             few = f"{block_fn.api_name} takes {fields} value{'s' * (fields != 1)}, not {given}"
             told = few if given < fields else "something that was sent is not what its field takes; open the page anew"
@@ -106,8 +108,12 @@ class _NoJson(Exception):
     """What must be JSON is none."""
 
 
+def _path(scope: Message) -> str:
+    return scope["path"].removeprefix(scope.get("root_path", ""))
+
+
 def _is_call_of_tool(scope: Message) -> bool:
-    return scope["method"] == "POST" and scope["path"].startswith(f"{API_PREFIX}/mcp")
+    return scope["method"] == "POST" and _path(scope).startswith(f"{API_PREFIX}/mcp")
 
 
 async def _parsed(receive: Receive) -> Receive:
@@ -139,7 +145,7 @@ def _announced(scope: Message) -> int:
 
 def _refusal(scope: Message, error: Exception) -> JSONResponse | None:
     """The answer to a request that ended in an error; None where that is none of the visitor's."""
-    path = scope["path"]
+    path = _path(scope)
     name = json.dumps(path.rstrip("/").rpartition("/")[2][:60])
     if isinstance(error, _TooLarge):
         return _answer(413, f"at most {MOST_BYTES:,} bytes are read")
@@ -149,14 +155,12 @@ def _refusal(scope: Message, error: Exception) -> JSONResponse | None:
         return None
     if isinstance(error, FnIndexInferError):
         return _answer(404, f"there is no endpoint {name}")
-    if isinstance(error, KeyError) and path.startswith((f"{API_PREFIX}/call/", f"{API_PREFIX}/run/")):
+    if isinstance(error, KeyError) and path.startswith(tuple(f"{API_PREFIX}/{way}/" for way in ("call", "run", "api"))):
         return _answer(404, f"there is no endpoint {name}, or none of that number")
     if isinstance(error, KeyError) and path.startswith(f"{API_PREFIX}/queue/join"):
         return _answer(404, "the page has no listener of that number; open it anew")
     if isinstance(error, TypeError) and path.startswith(f"{API_PREFIX}/call/v2/"):
         return _answer(422, f"{str(error).split('. ')[0][:200]}")
-    if path.startswith(f"{API_PREFIX}/proxy="):
-        return _answer(400, "nothing is fetched from elsewhere")
     return None
 
 

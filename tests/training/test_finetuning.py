@@ -25,6 +25,8 @@ from storylab.training.data import gather_stories
 from storylab.training.loop import Alone, validation_loss
 from storylab.training.run import run
 
+pytestmark = pytest.mark.long
+
 PARTIAL = {
     "README.md",
     "base.json",

@@ -19,13 +19,14 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.ui.profiles import Profile
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 COMMITTED = ("encoder", "seq2seq", "gpt2-mini", "gpt2-mini-finetuned")
 HOSTILE = '<story-hit></story-hit><img src=x onerror="window.storylabHit=9"> **bolded**'
 """What the damaged checkpoint says of itself, where its makers may say what they like."""
-HERE = "http://127.0.0.1:"
 WATCH = Path(__file__).parent.parent / "watch"
 PATIENCE = 120  # seconds; a busy machine is no reason to fail
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -140,31 +141,36 @@ def browser(chromium) -> "Iterator[Browser]":
         browser.close()
 
 
-@pytest.fixture
-def open_page(browser, server) -> "Iterator[Callable[..., Page]]":
-    """A function that opens the page; whatever it logs as an error or asks of another host fails the test."""
-    complaints, contexts = [], []
+@pytest.fixture(scope="session")
+def profiles() -> dict[str, list[Profile]]:
+    """Profiles that no test is using, by their language."""
+    return {}
 
-    def on_request(request) -> None:
-        if not request.url.startswith((HERE, "data:", "blob:")):
-            complaints.append(f"a request to {request.url}")
+
+@pytest.fixture
+def open_page(browser, server, profiles) -> "Iterator[Callable[..., Page]]":
+    """A function that opens the page in a profile of its own.
+
+    Whatever the page logs as an error or asks of another host fails the test.
+    """
+    taken = []
 
     def open_page(width: int = 1280, scheme: str = "light", locale: str = "en-US", **query: str) -> "Page":
-        context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme, locale=locale)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(500 * PATIENCE)
-        page.on("console", lambda m: complaints.append(f"console: {m.text}") if m.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
-        page.on("request", on_request)
+        free = profiles.setdefault(locale, [])
+        profile = free.pop() if free else Profile(browser, locale, 500 * PATIENCE)
+        taken.append((free, profile))
+        page = profile.hand_out(width, scheme)
         page.goto(f"{server.url}?{urlencode(query)}")
         page.locator(f"#{query.get('tab', 'compare')}-run").wait_for()
-        if "opening" in query and "tab" not in query:  # what it asks for is filled in just after
+        page.wait_for_function("window.storylabArrived")  # or what a test fills in is what the link's answer replaces
+        if "opening" in query and "tab" not in query:
             api = pytest.importorskip("playwright.sync_api")
             api.expect(page.locator("#opening textarea")).to_have_value(query["opening"])
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    complaints = [complaint for _, profile in taken for complaint in profile.complaints]
+    for free, profile in taken:
+        profile.take_back(f"{server.url}theme.css")
+        free.append(profile)
     assert not complaints

@@ -139,16 +139,17 @@ def test_tell_starts_anew_while_a_story_is_told(open_page):
     assert page.locator("li.opening").all_inner_texts() == ["The cat sat down."] * 4
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [("", "The opening is empty"), ("word " * 100, "at most 300 are allowed"), ("?!", "no letter or digit")],
-)
-def test_a_bad_opening_is_answered_in_place(open_page, words, message):
+def test_a_bad_opening_is_answered_in_place(open_page):
     page = open_page(390)
-    opening(page).fill(words)
-    tell_button(page).click()
-    expect(page.get_by_role("alert")).to_contain_text(message)
-    expect(page.locator(".card.idle")).to_have_count(4)
+    for words, message in (
+        ("", "The opening is empty"),
+        ("word " * 100, "at most 300 are allowed"),
+        ("?!", "no letter or digit"),
+    ):
+        opening(page).fill(words)
+        tell_button(page).click()
+        expect(page.get_by_role("alert")).to_contain_text(message)
+        expect(page.locator(".card.idle")).to_have_count(4)
     opening(page).fill("The cat sat down.")
     tell_button(page).click()
     expect(page.get_by_role("alert")).to_have_count(0)
