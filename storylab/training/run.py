@@ -147,7 +147,7 @@ def run(
     keeper = Keeper(bare, optimizers, progress, folder / "state.pt", mark, main)
     with ExitStack() as working, processes.in_step():
         with processes.agreeing():
-            if resume:
+            if resume and not folder.exists():  # which the next line makes
                 keeper.require()
             if main:
                 working.enter_context(only_one(folder, "a training"))
