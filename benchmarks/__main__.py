@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks import record
 from storylab.errors import StoryLabError
 
-PARTS = ("decoding", "shapes", "beams", "starting", "page", "memory", "training", "packing", "growth", "load")
+PARTS = ("decoding", "shapes", "beams", "starting", "page", "memory", "training", "packing", "growth", "load", "line")
 """In the order of docs/speed.md; `growth` yields sizes and what they take."""
 
 

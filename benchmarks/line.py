@@ -4,11 +4,13 @@ import asyncio
 import json
 import re
 import statistics
-from collections.abc import AsyncIterator
+from argparse import Namespace
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
+from benchmarks.load import QUESTIONS, alone, ready
 from benchmarks.rows import Row, single
-from benchmarks.served import PATIENCE
+from benchmarks.served import PATIENCE, page
 from benchmarks.visitors import Form, Question, Visitor, client
 from storylab.ui.texts import Say
 
@@ -26,6 +28,19 @@ HOLDING = 3
 NUMBER = re.compile(Say()("in_line", number=r"(\d+)").split(" …")[0])
 MANY, MODEST, WAITING = 60, 8, 8
 """Questions that one visitor asks at once, those that another asks one after another, visitors of a page who wait."""
+
+
+def rows(options: Namespace) -> Iterator[Row]:
+    """Measure all of it: the usual line, and then a short one before a page that tells to one visitor at once."""
+    texts = alone(QUESTIONS)
+    with page() as served:
+        ready(served)
+        yield asyncio.run(starved(served.url))
+    with page({"STORYLAB_MAX_AT_ONCE": "1", "STORYLAB_MAX_QUEUE": "10"}) as served:
+        ready(served)
+        yield asyncio.run(refused(served.url, texts))
+        yield from asyncio.run(numbered(served.url))
+        yield asyncio.run(left(served.url))
 
 
 async def starved(url: str) -> Row:

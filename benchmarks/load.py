@@ -11,7 +11,6 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
 from benchmarks.decoding import BUNDLED, OPENINGS
-from benchmarks.line import left, numbered, refused, starved
 from benchmarks.memory import resident
 from benchmarks.rows import Row, single
 from benchmarks.served import Page, page
@@ -22,22 +21,22 @@ CROWD, EACH = 200, 10
 """Visitors who come at once, and the questions of each."""
 FEWER = {1: 24, 10: 5, 50: 2}
 """Questions of each visitor, by how many they are."""
-SEEDS = 4
+SEEDS, SHORT = 4, (("sentences", 2),)
 GROWTH = 1.05
 """The most that the page's memory may grow between the crowd's first questions and its last."""
-QUESTIONS = tuple(Question(o, m, s) for s in range(SEEDS) for o in OPENINGS for m in BUNDLED)
+QUESTIONS = tuple(Question(o, m, s, SHORT) for s in range(SEEDS) for o in OPENINGS for m in BUNDLED)
 
 
 def rows(options: Namespace) -> Iterator[Row]:
-    """Measure all of it."""
+    """Measure a crowd, and fewer visitors after it."""
     texts = alone(QUESTIONS)
     with page() as served:
         ready(served)
         first, _ = told(served, wishes(CROWD, 1))
         before = resident(served.process.pid)
         others, rate = told(served, wishes(CROWD, EACH - 1, 1))
-        yield right(f"{CROWD} visitors", [*first, *others], texts)
         after = resident(served.process.pid)
+        yield right(f"{CROWD} visitors", [*first, *others], texts)
         yield single(
             "the page's memory", "after everybody's first story", before, "after the last", after, "MiB", at_most=GROWTH
         )
@@ -46,19 +45,10 @@ def rows(options: Namespace) -> Iterator[Row]:
             answers, rates[number] = told(served, wishes(number, each))
             seconds[number] = [a.seconds for a in answers]
             yield right(f"{number} visitors" if number > 1 else "1 visitor", answers, texts)
-        for number in (10, 50, CROWD):
-            yield single("stories", "1 visitor", rates[1], f"{number} visitors", rates[number], "stories/s")
-            alone_, crowded = (statistics.median(seconds[n]) for n in (1, number))
-            yield single("from the question to the story", "1 visitor", alone_, f"{number} visitors", crowded, "s")
-        yield asyncio.run(starved(served.url))
-    yield from asyncio.run(_line(texts))
-
-
-async def _line(texts: dict[Question, str]) -> list[Row]:
-    """What becomes of a short line before a page that tells to one visitor at once."""
-    with page({"STORYLAB_MAX_AT_ONCE": "1", "STORYLAB_MAX_QUEUE": "10"}) as served:
-        ready(served)
-        return [await refused(served.url, texts), *await numbered(served.url), await left(served.url)]
+    for number in (10, 50, CROWD):
+        yield single("stories", "1 visitor", rates[1], f"{number} visitors", rates[number], "stories/s")
+        alone_, crowded = (statistics.median(seconds[n]) for n in (1, number))
+        yield single("from the question to the story", "1 visitor", alone_, f"{number} visitors", crowded, "s")
 
 
 def alone(questions: Sequence[Question]) -> dict[Question, str]:

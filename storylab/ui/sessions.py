@@ -78,8 +78,9 @@ def keep_little(page: gr.Blocks) -> None:
 
 
 def _sweep(queue: Queue) -> None:
-    """Drop the empty sets of calls' numbers that gradio keeps for ever, of sessions for which no message waits."""
-    calls = queue.pending_event_ids_session
+    """Drop what gradio keeps of sessions that have no call under way: an empty set for ever, 2,000 empty queues."""
+    calls, messages = queue.pending_event_ids_session, queue.pending_messages_per_session
     for session in [session for session, ids in calls.items() if not ids]:
-        if session not in queue.pending_messages_per_session:
+        if session not in messages or messages[session].empty():
             del calls[session]
+            messages.pop(session, None)

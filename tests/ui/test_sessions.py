@@ -1,5 +1,7 @@
 """What gradio keeps of each session."""
 
+import asyncio
+
 import gradio as gr
 import pytest
 from gradio.queueing import Queue
@@ -57,10 +59,12 @@ def test_sessions_in_which_nothing_was_kept_make_room_first(page, monkeypatch):
 def test_numbers_of_calls_that_are_over_are_swept_out(page, monkeypatch):
     monkeypatch.setattr(sessions, "SWEEP", 2)
     held, queue = Sessions(page), page._queue
-    queue.pending_event_ids_session.update({"over": set(), "goes on": {"call"}, "is read": set()})
-    queue.pending_messages_per_session["is read"] = None
+    queue.pending_event_ids_session.update({"over": set(), "goes on": {"call"}, "is read": set(), "long over": set()})
+    for name in ("over", "goes on", "is read"):
+        queue.pending_messages_per_session[name] = asyncio.Queue()
+    queue.pending_messages_per_session["is read"].put_nowait("a message")
     held["a"], held["b"]
-    assert set(queue.pending_event_ids_session) == {"goes on", "is read"}
+    assert set(queue.pending_event_ids_session) == {"goes on", "is read"} == set(queue.pending_messages_per_session)
 
 
 def test_gradio_keeps_no_record_of_calls(monkeypatch):
