@@ -21,7 +21,7 @@ CROWD, EACH = 200, 10
 """Visitors who come at once, and the questions of each."""
 FEWER = {1: 24, 10: 5, 50: 2}
 """Questions of each visitor, by how many they are."""
-SEEDS, SHORT = 4, (("sentences", 2),)
+SEEDS, SHORT = 4, (("sentences", 1),)
 GROWTH = 1.05
 """The most that the page's memory may grow between the crowd's first questions and its last."""
 QUESTIONS = tuple(Question(o, m, s, SHORT) for s in range(SEEDS) for o in OPENINGS for m in BUNDLED)

@@ -7,6 +7,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from typing import Protocol
@@ -62,6 +63,9 @@ class Admission:
     def __init__(self, limits: Limits):
         self.limits = limits
         self.turns, self.allowance = Turns(limits.at_once, limits.queue), Allowance(limits.tellings_a_minute)
+        self.threads = ThreadPoolExecutor(limits.at_once, "telling")
+        """Where calls are answered, one for each turn: a thread in which a model has told keeps its stack and buffers,
+        and callers wait in hundreds of them."""
         self._turns_had = itertools.count(1)
 
     def count(self, request: gr.Request, visitor: str, tellings: int) -> None:

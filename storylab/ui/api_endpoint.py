@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,9 @@ def in_turn(function: Callable[..., Any], tellings: int) -> Callable[..., Any]:
         with _one_line(), admission().admit(request, caller_of(request), tellings) as place:
             for ahead in waiting(place):
                 gr.Info(Say()("in_line", number=ahead))  # for clients that listen; plain HTTP hears the answer alone
-            return plain(*arguments, **named) if place.has_turn else None
+            if not place.has_turn:
+                return None
+            return admission().threads.submit(copy_context().run, plain, *arguments, **named).result()
 
     return call
 
