@@ -291,4 +291,7 @@ def _unreadable(character: str) -> str:
 def shortened(text: str, length: int = 40) -> str:
     """Text from a file as it may stand in a message: one line, not too long."""
     text = text if len(text) <= length else text[: length - 3] + "..."
-    return text if text.isprintable() and text == text.strip() and text else ascii(text)
+    if text.isprintable() and text == text.strip() and text:
+        return text
+    told = ascii(text)  # ten letters for one, at worst
+    return told if len(told) <= 3 * length else told[: 3 * length - 3] + "..."

