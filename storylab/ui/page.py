@@ -18,7 +18,7 @@ from storylab import __version__
 from storylab.errors import StoryLabError
 from storylab.limits import limits
 from storylab.ui.address import ARRIVED, Address
-from storylab.ui.admission import trust_space
+from storylab.ui.admission import admission, trust_space
 from storylab.ui.api import ROUTES, add_endpoints
 from storylab.ui.compare import CompareTab
 from storylab.ui.controls import AT_ONCE, HIDDEN
@@ -141,7 +141,7 @@ def launch(page: Page) -> None:
     Tellings are logged and counted as the environment asks for it, see docs/watching.md.
     """
     try:
-        begin(__version__, page=True, waiting=lambda: len(page._queue))
+        begin(__version__, page=True, waiting=lambda: len(page._queue) + len(admission().turns))
     except StoryLabError as error:
         raise SystemExit(f"storylab: {error}") from None
     mark()

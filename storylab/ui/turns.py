@@ -76,6 +76,10 @@ class Turns:
         self._round = self._asked = 0  # that of the last turn, and all wishes so far
         self._guard = threading.Lock()
 
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._line)
+
     def ask(self, visitor: str, cost: int = 1) -> Place | None:
         """A place in the line, or the turn where one is free; None where the line is full.
 

@@ -16,7 +16,7 @@ def never() -> bool:
 def test_as_many_as_may_have_a_turn_at_once_and_the_others_in_their_order():
     turns = Turns(2, 10)
     first, second, third, fourth = (turns.ask(visitor) for visitor in "abcd")
-    assert [place.ahead for place in (first, second, third, fourth)] == [0, 0, 1, 2]
+    assert [place.ahead for place in (first, second, third, fourth)] == [0, 0, 1, 2] and len(turns) == 2
     second.leave()
     assert third.has_turn and fourth.ahead == 1
     first.leave(), third.leave()
