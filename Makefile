@@ -27,7 +27,7 @@ fix: $(VENV)/.installed  ## mend what the linter can mend
 	$(PYTHON) -m ruff check --fix
 	$(PYTHON) -m ruff format
 
-docs: $(VENV)/.installed  ## write the generated table of the README again
+docs: $(VENV)/.installed  ## write the generated tables of the READMEs and docs again
 	$(PYTHON) -m docs.tables
 
 TOOLS := $(VENV)/tools

@@ -44,7 +44,7 @@ def read_text(path: Path, most: int = MOST_TEXT, errors: str = "strict") -> str:
     if about.st_size > most:
         raise OSError(errno.EFBIG, f"it has {about.st_size:,} bytes, at most {most:,} are read", str(path))
     with open(path, "rb") as file:
-        return file.read(most).decode("utf-8", errors)
+        return file.read(about.st_size).decode("utf-8", errors)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

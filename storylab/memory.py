@@ -3,19 +3,13 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from storylab import cgroup
 from storylab.errors import StoryLabError
 
 TOO_LITTLE = "there is too little memory"
 _WORDS = ("can't allocate memory", "cannot allocate memory", "failed to allocate memory", "bad_alloc", "out of memory")
 """How torch's allocators, Rust's system errors, ONNX Runtime, C++ and CUDA say so."""
-_LIMITS = (
-    ("memory.max", "memory.current", "memory.stat"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
-)
-"""A container's files under `CGROUPS`: its limit, what it uses, and what of that; of cgroups 2 and 1."""
-CGROUPS = Path("/sys/fs/cgroup")
 
 
 def is_memory_error(error: BaseException) -> bool:
@@ -64,23 +58,14 @@ def require_memory(needed: float) -> None:
 
 
 def available() -> float:
-    """Bytes that can still be taken, swap included, within a container's limit."""
+    """Bytes that can still be taken, swap included, within the limit of a container or service."""
     import psutil
 
     free = psutil.virtual_memory().available + psutil.swap_memory().free
-    return min([free, *(left for names in _LIMITS if (left := _left(*(CGROUPS / name for name in names))) is not None)])
-
-
-def _left(limit: Path, used: Path, parts: Path) -> int | None:
-    """What a container's limit leaves; None where there is none. Cached files make room when room is needed."""
-    try:
-        cached = [int(line.split()[1]) for line in parts.read_text().splitlines() if line.split()[0] in _CACHED]
-        return max(0, int(limit.read_text()) - int(used.read_text()) + sum(cached))
-    except (OSError, ValueError, IndexError):  # "max", or no such files
-        return None
-
-
-_CACHED = ("inactive_file", "active_file")
+    if (granted := cgroup.memory()) is None:
+        return free
+    most, used = granted
+    return max(0, min(free, most - used))
 
 
 def _gigabytes(count: float) -> str:

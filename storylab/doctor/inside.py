@@ -24,6 +24,18 @@ SCARCE = 500e6
 """Bytes of disk below which a download hardly fits."""
 
 
+def settings() -> Iterator[Finding]:
+    """Limits and logs that the page would refuse to start with; nothing where it would."""
+    from storylab.limits import limits
+    from storylab.watching.settings import read_settings
+
+    for read in (limits, lambda: read_settings(page=True)):
+        try:
+            read()
+        except StoryLabError as error:
+            yield Finding("settings", FAULT, str(error), "mend that variable, or unset it")
+
+
 def storytellers() -> Iterator[Finding]:
     """Each storyteller: its state, the size of its weights, and whether results were measured with them."""
     from storylab.storytellers.catalog import catalogue, state_of
@@ -31,7 +43,9 @@ def storytellers() -> Iterator[Finding]:
     try:
         entries = catalogue()
     except StoryLabError as error:
-        yield Finding("storytellers", FAULT, str(error), "bring storylab/storytellers/catalog.toml back")
+        own = os.environ.get("STORYLAB_CATALOGUE")
+        mend = "mend the file that STORYLAB_CATALOGUE names, or unset it" if own else "bring catalog.toml back"
+        yield Finding("storytellers", FAULT, str(error), mend)
         return
     measured, ready = _measured(), 0
     for entry in entries:
@@ -46,6 +60,8 @@ def storytellers() -> Iterator[Finding]:
 
 
 def _storyteller(entry: Entry, state: CheckpointState, measured: dict[str, str] | None) -> Finding:
+    if entry.kind == "remote":
+        return _endpoint(entry, state)
     name, weight = entry.name, sum(file.stat().st_size for file in _weights(entry.folder))
     details = {"state": state.state, "bytes": weight, "folder": str(entry.folder)}
     if state.state == "ready":
@@ -56,6 +72,15 @@ def _storyteller(entry: Entry, state: CheckpointState, measured: dict[str, str] 
     if "mends it" in state.reason or state.state == "unreachable":
         return Finding(name, NOTE, state.reason, f"python -m storylab download {name}", details)
     return Finding(name, OK, f"{state.state}: {state.reason}", details=details)
+
+
+def _endpoint(entry: Entry, state: CheckpointState) -> Finding:
+    """A storyteller elsewhere, which is not asked: that is done where somebody wants it."""
+    details = {"state": state.state}
+    if state.state != "ready":
+        return Finding(entry.name, NOTE, state.reason, "see docs/remote.md", details)
+    told = f"tells at {entry.source}; python -m storylab models --probe asks it"
+    return Finding(entry.name, OK, told, details=details)
 
 
 def folders() -> Iterator[Finding]:
@@ -128,7 +153,7 @@ def _mending(name: str, folder: Path, source: str) -> str:
 
 def main() -> None:
     """Print each finding as a line of JSON."""
-    for look in (storytellers, folders):
+    for look in (settings, storytellers, folders):
         try:
             for finding in look():
                 print(json.dumps(finding.to_dict()), flush=True)

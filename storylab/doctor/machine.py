@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from storylab.doctor import cgroup
+from storylab import cgroup
 from storylab.doctor.finding import FAULT, NOTE, OK, Finding, size
 
 CPUINFO, MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")

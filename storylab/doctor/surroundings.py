@@ -27,6 +27,8 @@ def settings() -> Finding:
         return Finding("settings", FAULT, text, advice)
     if given.get("STORYLAB_DTYPE") == "int8" and given.get("STORYLAB_ENGINE") == "torch":
         return Finding("settings", FAULT, "torch doesn't tell in int8", "unset STORYLAB_ENGINE or STORYLAB_DTYPE")
+    if given.get("STORYLAB_DTYPE") == "bf16" and given.get("STORYLAB_ENGINE") == "onnx":
+        return Finding("settings", FAULT, "onnx doesn't tell in bf16", "unset STORYLAB_ENGINE or STORYLAB_DTYPE")
     text = ", ".join(f"{name}={value[:80]}" for name, value in given.items() if name in CHOICES or "METRICS" in name)
     return Finding("settings", OK, text or "all as they come", details={"set": sorted(given)})
 

@@ -210,6 +210,7 @@ def _column(
         conditions = {"weights": _weights(storyteller), "settings": settings.to_dict()} | _environment(storyteller)
         if folder and processes.main:
             kept = Kept(part_file(folder, storyteller.name), conditions)
+    _check_alike(processes, conditions)  # by now engines have started, or one has fallen back to torch
     tells, reads = f"{storyteller.name} tells", f"{storyteller.name} reads people's stories"
     told = tell_stories(
         storyteller,

@@ -159,6 +159,8 @@ class Storyteller(Teller):
             if engine.start() and self._reopen:
                 self.kind.put_away(self._reopen)
                 trim()
+        except StoryLabError as error:  # too little memory: the next telling may have it
+            raise StoryLabError(f"{self.name} can't go on: {error}") from None
         except Exception as error:  # ONNX Runtime has several, for a processor or a version that lacks an operator
             if not self.engine_may_fail:
                 raise StoryLabError(f"{self.name} can't be told by ONNX Runtime: {error}") from None

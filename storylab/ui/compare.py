@@ -109,19 +109,29 @@ class CompareTab(PageTab):
         One listener tells on all cards: every further one would cost a request, and the browser another look at the
         whole page for each piece of a story.
         """
-        visitor, say, runs = request.session_hash, speaker(request), []
+        visitor, say, runs, begun = request.session_hash, speaker(request), [], False
         try:
             runs, query = self._read(say, *asked)
             with admission().admit(request, visitor, len(runs)) as place:
                 self.visits.start(visitor, runs)
+                begun = True
                 tell = self._tell_each if runs[0].place == runs[0].name else self._tell_several
                 yield from tell(visitor, say, runs, query, place)
         except StoryLabError as error:
             problem = error.said(say) if isinstance(error, Refused) else str(error)
-            yield [cards.problem(problem), *[gr.skip()] * (len(self.slots) + 3)]
+            lost = begun and isinstance(error, Refused)  # their place in the line, after they had been told its number
+            waited = self._failed(runs, say, problem) if lost else [gr.skip()] * (len(self.slots) + 1)
+            yield [cards.problem(problem), gr.skip(), *waited, gr.skip()]
         finally:
             for run in runs:
                 run.stop.set()
+
+    def _failed(self, runs: Sequence[Run], say: Say, problem: str) -> list:
+        """The cards, and those of several seeds, of tellings that were waiting and will not be told."""
+        if runs[0].place != runs[0].name:
+            return [*[gr.skip()] * len(self.slots), _grid(self.several.failed(runs, say, problem))]
+        shown = {run.name: self.slots[run.name].failed(run, say, problem) for run in runs}
+        return [*[shown.get(name, gr.skip()) for name in self.slots], gr.skip()]
 
     def _tell_several(self, visitor: str, say: Say, runs: Sequence[Run], query: str, place: Place) -> Iterator[list]:
         """Tell several seeds of one storyteller, a card each."""
@@ -135,6 +145,9 @@ class CompareTab(PageTab):
         runs = {run.name: run for run in runs if self.visits.take(visitor, run.place, run)}
         for ahead in waiting(place, list(runs.values())):
             yield ["", query, *self._cards(runs, {}, say, ahead), _grid(""), gr.skip()]
+        if not runs or all(run.replaced for run in runs.values()):  # a newer question has the cards by now
+            yield [gr.skip()] * (len(self.slots) + 4)
+            return
         telling = SideBySide({name: self.slots[name].looks(run, say, visitor) for name, run in runs.items()})
         kept = 0
         try:

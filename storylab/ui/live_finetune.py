@@ -18,9 +18,11 @@ from storylab.stories import Story
 from storylab.storytellers import load
 from storylab.ui import cards, panels, tellers
 from storylab.ui.address import Address
+from storylab.ui.admission import admission, waiting
 from storylab.ui.controls import AT_ONCE, HIDDEN
 from storylab.ui.live_finetuning import Asked, FineTuning
 from storylab.ui.live_plot import frame, visible
+from storylab.ui.problems import problem_of
 from storylab.ui.texts import EXAMPLES, Labels, Say, speaker
 from storylab.ui.visits import OWN_NAME, Visits
 from storylab.ui.work import Latest, Line, in_turn
@@ -83,7 +85,7 @@ class OwnTraining:
                 **HIDDEN,
             )
         stop.click(self._stop, outputs=[look, stop], **AT_ONCE)
-        telling = {"concurrency_limit": 2, "concurrency_id": "own-telling", **HIDDEN}
+        telling = {"concurrency_limit": None, **HIDDEN}  # whoever waits does so in the line of `admission`
         gr.on([tell.click, self.opening.submit], self._tell, self.opening, told, **telling)
         tab.select(self._look, outputs=self.base, **AT_ONCE)
         self.uploads.watch(self.file, "finetune")
@@ -177,14 +179,19 @@ class OwnTraining:
             others = [name for name in dict.fromkeys((base, *RECIPES, *rows)) if name in rows][:2]
             head = panels.quiet(say("live_told_about", seed=seed))
             told = ""
-            yield head + panels.progress(say("live_telling"), 0, 1)
-            for name in (OWN_NAME, *others):
-                storyteller = own if name == OWN_NAME else load(name)
-                title = say("title_yours") if name == OWN_NAME else cards.title(rows[name], say)
-                told += panels.samples(title, [storyteller.tell(opening, seed=seed).text or say("empty_story")])
-                yield f'{head}<p class="given">{escape(opening)}</p><div class="samples">{told}</div>'
-        except StoryLabError as error:
-            yield cards.problem(str(error))
+            with admission().admit(request, request.session_hash, 1 + len(others)) as place:
+                for ahead in waiting(place):
+                    yield panels.quiet(say("in_line", number=ahead))
+                if not place.has_turn:  # the page is closed
+                    return
+                yield head + panels.progress(say("live_telling"), 0, 1)
+                for name in (OWN_NAME, *others):
+                    storyteller = own if name == OWN_NAME else load(name)
+                    title = say("title_yours") if name == OWN_NAME else cards.title(rows[name], say)
+                    told += panels.samples(title, [storyteller.tell(opening, seed=seed).text or say("empty_story")])
+                    yield f'{head}<p class="given">{escape(opening)}</p><div class="samples">{told}</div>'
+        except Exception as error:
+            yield cards.problem(problem_of(error, say))
 
 
 def _bases() -> list[dict]:

@@ -74,7 +74,7 @@ def build() -> Page:
         StoryLabError: The environment sets limits that are nonsense.
     """
     label, visits = Labels(), Visits()
-    allowed = limits()
+    limits()  # refused now, and not at the first call
     count_nothing()
     with Page(title=Say()("title"), delete_cache=(600, 3600)) as page:
         script = (SCRIPTS / "masthead.js").read_text(encoding="utf-8")
@@ -94,7 +94,7 @@ def build() -> Page:
         add_endpoints()
     page.i18n_instance, page.uploads = label.i18n, visits.uploads
     # Stories wait in a line of our own; in gradio's waits what has an order of its own, and bursts of calls.
-    return page.queue(max_size=allowed.queue + BURST, default_concurrency_limit=4)
+    return page.queue(max_size=None, default_concurrency_limit=4)
 
 
 def _open_links(page: gr.Blocks, bar: gr.Tabs, tabs: Sequence[PageTab], label: Labels) -> None:
@@ -179,7 +179,7 @@ def serve(page: Page) -> str:
             prevent_thread_lock=True,
             quiet=True,
         )
-    keep_little(page)
+    keep_little(page, limits().queue + BURST)
     answer_in_json(page)
     return address
 

@@ -18,11 +18,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from storylab.limits import limits
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-MOST_BYTES = 4_000_000
-"""Of what is sent in one request: a file or a browser's history has a quarter of it."""
+LEAST_BYTES = 4_000_000
+"""Of what may be sent in one request: a browser's history has a quarter of it."""
+
+
+def most_bytes() -> int:
+    """What may be sent in one request: a file as large as is taken, and what a form puts around it."""
+    return max(LEAST_BYTES, limits().upload_bytes + 100_000)
 
 
 class Page(gr.Blocks):
@@ -64,7 +71,7 @@ class Refusals:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begun, left = False, MOST_BYTES
+        begun, left = False, most_bytes()
 
         async def note(message: Message) -> None:
             nonlocal begun
@@ -80,7 +87,7 @@ class Refusals:
             return message
 
         try:
-            if _announced(scope) > MOST_BYTES:
+            if _announced(scope) > most_bytes():
                 raise _TooLarge
             await self.app(scope, await _parsed(count) if _is_call_of_tool(scope) else count, note)
         except Exception as error:
@@ -148,7 +155,7 @@ def _refusal(scope: Message, error: Exception) -> JSONResponse | None:
     path = _path(scope)
     name = json.dumps(path.rstrip("/").rpartition("/")[2][:60])
     if isinstance(error, _TooLarge):
-        return _answer(413, f"at most {MOST_BYTES:,} bytes are read")
+        return _answer(413, f"at most {most_bytes():,} bytes are read")
     if isinstance(error, _NoJson):
         return _answer(400, "the body is not JSON")
     if not path.startswith(API_PREFIX):

@@ -10,7 +10,7 @@ import gradio as gr
 
 from storylab.decoding import check_seed
 from storylab.ui.admission import Refused, admission, waiting
-from storylab.ui.cards import SCRIPT, problem
+from storylab.ui.cards import SCRIPT
 from storylab.ui.controls import AT_ONCE, HIDDEN, said_by
 from storylab.ui.links import MOST_SEEDS
 from storylab.ui.slot import REFRESH, Cards, as_json, looks
@@ -43,6 +43,10 @@ class Several:
         """The cards of tellings that are about to begin, or whose visitor has that number in the line."""
         return _grid(self.cards.card(run.name, say, run.teller, run.place).waiting(run, ahead) for run in runs)
 
+    def failed(self, runs: Sequence[Run], say: Say, problem: str) -> str:
+        """The cards of tellings that were waiting and will not be told."""
+        return _grid(self.cards.card(run.name, say, run.teller, run.place).failed(run, problem) for run in runs)
+
     def _ask_again(self, request: gr.Request, event: gr.EventData) -> None:
         """Tell one of the cards with a new seed; the others stay beside it as they are."""
         visitor, place = request.session_hash, str(said_by(event, "place"))
@@ -58,8 +62,16 @@ class Several:
             with admission().admit(request, visitor, max(1, anew)) as place:
                 yield from self.tell(visitor, say, place)
         except Refused as refused:
+            runs = list(self.visits.runs(visitor).values())
             self.visits.stop(visitor)
-            yield [problem(refused.said(say)), gr.skip()]
+            yield [_grid(self._kept(run, visitor, say, refused.said(say)) for run in runs), gr.skip()]
+
+    def _kept(self, run: Run, visitor: str, say: Say, problem: str) -> str:
+        """The card of a telling that is there, or of one that will not be told."""
+        card = self.cards.card(run.name, say, run.teller, run.place)
+        if run.telling is None:
+            return card.failed(run, problem)
+        return card.told(run.telling, run.log_probability, self.visits.pinned(visitor))
 
     def tell(self, visitor: str, say: Say, place: Place) -> Iterator[list]:
         """Tell what a visitor has asked for: values for the cards' component and for the history.

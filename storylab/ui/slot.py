@@ -121,6 +121,10 @@ class Slot:
         """The card of a telling that is about to begin, or whose visitor has that number in the line."""
         return self.cards.card(self.name, say, run.teller).waiting(run, ahead)
 
+    def failed(self, run: Run, say: Say, problem: str) -> str:
+        """The card of a telling that was waiting and will not be told."""
+        return self.cards.card(self.name, say, run.teller).failed(run, problem)
+
     def _tell(self, request: gr.Request) -> Iterator[list]:
         visitor, say = request.session_hash, speaker(request)
         run = self.visits.take(visitor, self.name)
@@ -131,7 +135,7 @@ class Slot:
                     yield from ([look, gr.skip()] for look in self.looks(run, say, visitor))
             except Refused as refused:
                 run.stop.set()
-                yield [self.cards.card(self.name, say, run.teller).failed(run, refused.said(say)), gr.skip()]
+                yield [self.failed(run, say, refused.said(say)), gr.skip()]
             if run.telling:
                 yield [gr.skip(), as_json(self.visits.history(visitor))]
         yield [gr.skip(), gr.skip()]  # a generator without a value would empty the card

@@ -25,9 +25,8 @@ def _warm_up() -> None:
     for row in describe():
         if row["state"] == "ready" and row["kind"] != REMOTE:  # an endpoint is asked once somebody has it tell
             try:
-                storyteller = load(row["name"])
                 with unobserved():  # nobody asked for it
-                    storyteller.tell(OPENING, {"max_new_tokens": 2}, seed=0)
+                    load(row["name"]).tell(OPENING, {"max_new_tokens": 2}, seed=0)
             except StoryLabError:
                 continue  # its own card says so, once somebody asks it to tell
             trim()

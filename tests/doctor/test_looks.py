@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from storylab.doctor import cgroup, inside, machine, packages, reach, surroundings
+from storylab import cgroup
+from storylab.doctor import inside, machine, packages, reach, surroundings
 from storylab.doctor.finding import FAULT, NOTE, OK, size
 from storylab.engines import names
 from storylab.storytellers import catalog

@@ -4,6 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -20,6 +23,12 @@ QUESTIONS = [
 ]
 
 
+def run(asked: Coroutine) -> Any:
+    """Run it in a thread: Playwright's own event loop runs in this one once a test has opened a page."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, asked).result()
+
+
 @pytest.fixture(scope="module")
 def texts() -> dict[Question, str]:
     return alone(QUESTIONS)
@@ -27,25 +36,25 @@ def texts() -> dict[Question, str]:
 
 def test_ten_visitors_get_forty_stories_and_each_is_that_of_its_question(narrow, texts):
     wishes = [[QUESTIONS[(visitor + 3 * turn) % 20] for turn in range(4)] for visitor in range(10)]
-    answers = [answer for one in asyncio.run(visit(narrow.url, wishes)) for answer in one.answers]
+    answers = [answer for one in run(visit(narrow.url, wishes)) for answer in one.answers]
     assert [answer.question for answer in answers] == [question for asked in wishes for question in asked]
     assert [answer for answer in answers if not answer.belongs(texts[answer.question])] == []
     assert len(set(texts.values())) == len(QUESTIONS)  # else a story that was mixed up could pass
 
 
 def test_who_finds_the_line_full_is_told_so_and_the_others_get_their_stories(narrow, texts):
-    row = asyncio.run(line.refused(narrow.url, texts, visitors=20))
+    row = run(line.refused(narrow.url, texts, visitors=20))
     assert row.reached, row
     assert ", 0 times," not in row.ours
 
 
 def test_visitors_of_the_page_are_told_their_number_and_then_their_stories(narrow):
-    rows = asyncio.run(line.numbered(narrow.url))
+    rows = run(line.numbered(narrow.url))
     assert all(row.reached for row in rows), rows
 
 
 def test_those_who_close_their_pages_leave_the_line(narrow):
-    row = asyncio.run(line.left(narrow.url))
+    row = run(line.left(narrow.url))
     assert row.reached, row
 
 
@@ -56,9 +65,9 @@ def test_nobody_has_more_than_their_minutes_tellings_and_others_go_on(narrow, te
             await asyncio.gather(*(one.ask(QUESTIONS[0]) for _ in range(times)))
             return sorted(answer.refusal for answer in one.answers if answer.refusal)
 
-    refused = asyncio.run(ask(5000, 8)) + asyncio.run(ask(5000, 8))
+    refused = run(ask(5000, 8)) + run(ask(5000, 8))
     assert refused and all("Everybody has 12 tellings a minute here; try again in" in one for one in refused)
-    assert asyncio.run(ask(5001, 2)) == []
+    assert run(ask(5001, 2)) == []
 
 
 def test_more_tokens_than_are_told_here_are_refused(narrow):
@@ -69,7 +78,7 @@ def test_more_tokens_than_are_told_here_are_refused(narrow):
                 await one.ask(Question("It rained.", "encoder", 1, (("max_new_tokens", tokens),)))
             return [answer.refusal for answer in one.answers]
 
-    assert asyncio.run(ask()) == ["max_new_tokens must be at most 200 here, not 201", ""]
+    assert run(ask()) == ["max_new_tokens must be at most 200 here, not 201", ""]
 
 
 def test_a_limit_that_is_nonsense_ends_the_page_with_one_line(root):
