@@ -31,7 +31,7 @@ from storylab.ui.visits import OWN_NAME, Run, Visits
 
 SHOW_CARDS = "() => window.storylabShow('.card[aria-busy=true]')"
 """On a small screen the cards lie below it."""
-GRACE = 0.03
+GRACE = 0.06
 """Seconds in which a card whose first words come goes from nothing to them, without saying first that it waits."""
 OWN_ROW = {"name": OWN_NAME, "title": OWN_NAME, "kind": "causal", "parameters": None, "base": ""}
 """What is known of the storyteller that a visitor has trained before there is one."""
