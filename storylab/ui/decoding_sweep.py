@@ -81,6 +81,8 @@ class Sweep:
 
     def _stop(self, request: gr.Request) -> str | dict[str, Any]:
         waited = self.line.end(request.session_hash)
+        if waited:
+            self._give_back(request.session_hash)
         return panels.quiet(speaker(request)("decoding_sweep_stopped")) if waited else gr.skip()
 
     def _ask(self, request: gr.Request, name: str | None) -> list[Any]:
@@ -92,6 +94,7 @@ class Sweep:
         try:
             admission().count(request, visitor, len(TEMPERATURES))
         except Refused as refused:
+            self.line.leave(visitor)  # an earlier sweep would draw over it
             return self._nothing(cards.problem(refused.said(say)))
         self.line.ask(visitor, Asked(name))
         return self._nothing(panels.progress(say("decoding_waits"), 0, len(TEMPERATURES)))
@@ -109,10 +112,15 @@ class Sweep:
             if ticket.stop.is_set():
                 progress = panels.quiet(say("decoding_sweep_stopped"))
         except Exception as error:
+            self._give_back(visitor)
             progress = cards.problem(problem_of(error, say))
         finally:
             ticket.stop.set()
         yield [progress if not ticket.left.is_set() else gr.skip(), *rest]
+
+    def _give_back(self, visitor: str) -> None:
+        """Put the tellings of a sweep that came to nothing back into the visitor's allowance."""
+        admission().allowance.give_back(visitor, len(TEMPERATURES))
 
     def _looks(self, visitor: str, asked: Asked, say: Say) -> Iterator[list[Any]]:
         """What there is of the sweep, one temperature after the other, until it is stopped."""

@@ -12,6 +12,8 @@ from storylab.inspection.sweep import TEMPERATURES, SweepPoint
 from storylab.storytellers import load
 from storylab.ui import decoding_charts, decoding_view
 from storylab.ui.address import Address
+from storylab.ui.admission import admission
+from storylab.ui.allowance import Allowance
 from storylab.ui.decoding import DecodingTab
 from storylab.ui.decoding_next import SLIDERS, next_settings
 from storylab.ui.texts import LANGUAGES, Labels, Say
@@ -143,3 +145,12 @@ def test_a_link_with_a_text_that_is_too_long_leaves_the_text_as_it_was(tab):
 def test_a_storyteller_that_is_gone_is_chosen_no_longer(tab, me):
     update, *_ = tab._open(me, OWN_NAME)
     assert update["value"] in [name for _, name in update["choices"]] and update["value"] != OWN_NAME
+
+
+def test_a_sweep_that_is_stopped_before_its_turn_takes_nothing_off_the_allowance(tab, me, monkeypatch):
+    allowance = Allowance(len(TEMPERATURES))
+    monkeypatch.setattr(admission(), "allowance", allowance)
+    tab.sweep._ask(me, "seq2seq")
+    assert allowance.take("me", 1) > 0  # it takes the whole
+    tab.sweep._stop(me)
+    assert allowance.take("me", len(TEMPERATURES)) == 0
