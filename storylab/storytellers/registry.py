@@ -1,6 +1,8 @@
 """`load(name)`: a storyteller by its name or folder, loaded once a process."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,10 +88,17 @@ def _open(name: str, device: str, dtype: str, engine: str) -> "Storyteller | Rem
 def _require_memory(name: str, parameters: int, device: str, dtype: str) -> None:
     """Refuse a model that the machine has no room for, before it takes what others need. A GPU says so by itself."""
     if device == "cpu":
-        try:
+        with loading(name):
             require_memory(parameters * BYTES[dtype])
-        except StoryLabError as error:
-            raise StoryLabError(f"{name} can't be loaded: {error}") from None
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """Whatever stands against opening a storyteller is told with its name."""
+    try:
+        yield
+    except StoryLabError as error:
+        raise StoryLabError(f"{name} can't be loaded: {error}") from None
 
 
 def find_base(name: str) -> Path:

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from storylab.models.loading import load_model, stamp
 from storylab.storytellers.heap import trim
 from storylab.storytellers.kinds import KINDS, Kind, Session
 from storylab.storytellers.observers import Watch
+from storylab.storytellers.registry import loading
 from storylab.storytellers.teller import Teller
 from storylab.storytellers.telling import Piece, Telling
 from storylab.storytellers.under_way import UnderWay
@@ -78,7 +78,7 @@ class Storyteller(Teller):
                     lay_over(model, base_folder, folder)
                 return _move(model, device).eval().requires_grad_(False)
 
-        with _loading(name):
+        with loading(name):
             model = open_model()
             storyteller = cls(name, title, KINDS[kind](model, shared_tokenizer(folder)), folder)
             storyteller.engine = engine_for(model, engine, dtype)
@@ -88,7 +88,7 @@ class Storyteller(Teller):
         def open_again() -> PreTrainedModel:
             if stamp(folder, base_folder) != opened:
                 raise StoryLabError(f"{name} has changed on disk since it was opened; start anew to read with it")
-            with _loading(name), torch.inference_mode(False):  # whoever asks may be inside it, and others train copies
+            with loading(name), torch.inference_mode(False):  # whoever asks may be inside it, and others train copies
                 model = open_model()
                 if dtype == INT8:  # somebody wants to know what it makes of scores
                     round_matrices(model)
@@ -206,15 +206,6 @@ class Storyteller(Teller):
     def model(self):
         """The transformers model."""
         return self.kind.model
-
-
-@contextmanager
-def _loading(name: str) -> Iterator[None]:
-    """Whatever stands against opening a storyteller is told with its name."""
-    try:
-        yield
-    except StoryLabError as error:
-        raise StoryLabError(f"{name} can't be loaded: {error}") from None
 
 
 def _move(model: PreTrainedModel, device: str) -> PreTrainedModel:

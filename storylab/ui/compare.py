@@ -120,16 +120,16 @@ class CompareTab(PageTab):
         except StoryLabError as error:
             problem = error.said(say) if isinstance(error, Refused) else str(error)
             lost = begun and isinstance(error, Refused)  # their place in the line, after they had been told its number
-            waited = self._failed(runs, say, problem) if lost else [gr.skip()] * (len(self.slots) + 1)
+            waited = self._failed(runs, visitor, say, problem) if lost else [gr.skip()] * (len(self.slots) + 1)
             yield [cards.problem(problem), gr.skip(), *waited, gr.skip()]
         finally:
             for run in runs:
                 run.stop.set()
 
-    def _failed(self, runs: Sequence[Run], say: Say, problem: str) -> list:
+    def _failed(self, runs: Sequence[Run], visitor: str, say: Say, problem: str) -> list:
         """The cards, and those of several seeds, of tellings that were waiting and will not be told."""
         if runs[0].place != runs[0].name:
-            return [*[gr.skip()] * len(self.slots), _grid(self.several.failed(runs, say, problem))]
+            return [*[gr.skip()] * len(self.slots), _grid(self.several.failed(runs, visitor, say, problem))]
         shown = {run.name: self.slots[run.name].failed(run, say, problem) for run in runs}
         return [*[shown.get(name, gr.skip()) for name in self.slots], gr.skip()]
 

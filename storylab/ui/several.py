@@ -43,9 +43,9 @@ class Several:
         """The cards of tellings that are about to begin, or whose visitor has that number in the line."""
         return _grid(self.cards.card(run.name, say, run.teller, run.place).waiting(run, ahead) for run in runs)
 
-    def failed(self, runs: Sequence[Run], say: Say, problem: str) -> str:
-        """The cards of tellings that were waiting and will not be told."""
-        return _grid(self.cards.card(run.name, say, run.teller, run.place).failed(run, problem) for run in runs)
+    def failed(self, runs: Iterable[Run], visitor: str, say: Say, problem: str) -> str:
+        """The cards of tellings that were waiting and will not be told, and of those that are there already."""
+        return _grid(self._kept(run, visitor, say, problem) for run in runs)
 
     def _ask_again(self, request: gr.Request, event: gr.EventData) -> None:
         """Tell one of the cards with a new seed; the others stay beside it as they are."""
@@ -62,9 +62,9 @@ class Several:
             with admission().admit(request, visitor, max(1, anew)) as place:
                 yield from self.tell(visitor, say, place)
         except Refused as refused:
-            runs = list(self.visits.runs(visitor).values())
+            runs = self.visits.runs(visitor).values()
             self.visits.stop(visitor)
-            yield [_grid(self._kept(run, visitor, say, refused.said(say)) for run in runs), gr.skip()]
+            yield [self.failed(runs, visitor, say, refused.said(say)), gr.skip()]
 
     def _kept(self, run: Run, visitor: str, say: Say, problem: str) -> str:
         """The card of a telling that is there, or of one that will not be told."""
