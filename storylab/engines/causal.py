@@ -21,8 +21,8 @@ class CausalGraph(Graph):
     through all texts, whose `logits` (n, vocabulary) are wanted.
     """
 
-    def __init__(self, int8: bool, heads: int, key_heads: int, width: int):
-        super().__init__(int8)
+    def __init__(self, block: int | None, heads: int, key_heads: int, width: int):
+        super().__init__(block)
         self.heads, self.key_heads, self.width = heads, key_heads, width
         self.layers, self.vocabulary, self.has_places = 0, 0, False
         self.ids = self.input("ids", INT64, ["texts", "length"])

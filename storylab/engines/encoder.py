@@ -16,9 +16,9 @@ def fits(model: EncoderStoryteller) -> bool:
     return not model.config.causal
 
 
-def graph_of(model: EncoderStoryteller, int8: bool) -> Graph:
+def graph_of(model: EncoderStoryteller, block: int | None) -> Graph:
     """`ids` (texts, length) and `places` (length) to the `logits` (texts, vocabulary) of the token after them."""
-    graph, config = Graph(int8), model.config
+    graph, config = Graph(block), model.config
     ids = graph.input("ids", INT64, ["texts", "length"])
     places = graph.input("places", INT64, ["length"])
     back = graph.input("distances", INT64, ["length"])

@@ -11,6 +11,7 @@ from transformers import GPT2LMHeadModel, LlamaForCausalLM, PreTrainedModel
 from storylab.engines import encoder, gpt2, llama, seq2seq
 from storylab.engines.causal import STEP
 from storylab.engines.causal_texts import CausalTexts
+from storylab.engines.rounding import block_of
 from storylab.engines.runtime import Runner
 from storylab.engines.texts import Texts
 from storylab.memory import require_memory
@@ -76,6 +77,10 @@ class Engine(ABC):
             self._model = None
             return True
 
+    def _block(self, model: PreTrainedModel) -> int | None:
+        """What a graph is told of 8 bits."""
+        return block_of(model) if self.int8 else None
+
     @abstractmethod
     def _open(self, model: PreTrainedModel) -> tuple:
         """Make what `_begin` takes: runners and graphs."""
@@ -97,7 +102,7 @@ class CausalEngine(Engine):
         return 0
 
     def _open(self, model: PreTrainedModel) -> tuple:
-        graph = self.architecture.graph_of(model, self.int8)
+        graph = self.architecture.graph_of(model, self._block(model))
         return Runner(graph), graph
 
     def _begin(self, prompts: Sequence[Sequence[int]], start: int, *runners) -> Texts:
@@ -127,8 +132,9 @@ class Seq2SeqEngine(Engine):
         return seq2seq.padded_length(length, self.positions)
 
     def _open(self, model: PreTrainedModel) -> tuple:
-        graph = seq2seq.target_graph(model, self.int8)
-        return Runner(seq2seq.source_graph(model, self.int8)), Runner(graph), graph
+        block = self._block(model)
+        graph = seq2seq.target_graph(model, block)
+        return Runner(seq2seq.source_graph(model, block)), Runner(graph), graph
 
     def _begin(self, prompts: Sequence[Sequence[int]], start: int, *runners) -> Texts:
         return seq2seq.Seq2SeqTexts(*runners, prompts, start, self.positions)
@@ -143,7 +149,7 @@ class EncoderEngine(Engine):
         return length
 
     def _open(self, model: PreTrainedModel) -> tuple:
-        return (Runner(encoder.graph_of(model, self.int8)),)
+        return (Runner(encoder.graph_of(model, self._block(model))),)
 
     def _begin(self, prompts: Sequence[Sequence[int]], start: int, *runners) -> Texts:
         return encoder.EncoderTexts(*runners, prompts)

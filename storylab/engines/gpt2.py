@@ -20,10 +20,10 @@ def fits(model: GPT2LMHeadModel) -> bool:
     )
 
 
-def graph_of(model: GPT2LMHeadModel, int8: bool) -> CausalGraph:
+def graph_of(model: GPT2LMHeadModel, block: int | None) -> CausalGraph:
     """The graph of a model that `fits`."""
     config, body = model.config, model.transformer
-    graph = CausalGraph(int8, config.n_head, config.n_head, config.n_embd // config.n_head)
+    graph = CausalGraph(block, config.n_head, config.n_head, config.n_embd // config.n_head)
     linear = lambda x, layer: graph.linear(x, layer.weight, layer.bias, columns_first=True)  # noqa: E731
     x = graph.embed(graph.rows, body.wte.weight, model.lm_head.weight)
     x = graph.op("Add", [x, graph.embed(graph.places(), body.wpe.weight)])

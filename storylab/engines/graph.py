@@ -6,7 +6,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 from torch import Tensor
 
-from storylab.engines.eight_bits import BLOCK, quantise
+from storylab.engines.eight_bits import WHOLE_ROW, ZERO, quantise
 
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own operators: attention with a cache, products with 8-bit weights."""
@@ -15,6 +15,7 @@ OPERATORS = 20
 FILE, ALIGNMENT = "weights", 64
 """What the model calls the file with its weights, and what their places in it are multiples of, in bytes."""
 FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
+UINT8 = TensorProto.UINT8
 
 
 class Graph:
@@ -24,17 +25,18 @@ class Graph:
     file, whose bytes `file()` gives.
 
     Args:
-        int8: Whether the matrices of `linear` are kept in 8 bits.
+        block: Where the matrices of `linear` are kept in 8 bits, how many neighbours in a row share a scale; None where
+            they are not.
     """
 
-    def __init__(self, int8: bool = False):
-        self.int8 = int8
+    def __init__(self, block: int | None = None):
+        self.block = block
         self._weights: list[np.ndarray] = []
         self._size = 0
         self._nodes: list[NodeProto] = []
         self._inputs: list[ValueInfoProto] = []
         self._outputs: list[ValueInfoProto] = []
-        self._constants: list[TensorProto] = []
+        self._constants: dict[tuple[tuple[float, ...], int], TensorProto] = {}
         self._references: list[TensorProto] = []
         self._known: dict[tuple[int, tuple[int, ...]], str] = {}
         self._names = 0
@@ -62,11 +64,11 @@ class Graph:
         self._nodes.append(helper.make_node(operator, list(inputs), list(outputs), domain=domain, **about))
         return outputs[0]
 
-    def constant(self, *values: int) -> str:
-        """A list of whole numbers."""
-        name = self.name()
-        self._constants.append(helper.make_tensor(name, INT64, [len(values)], values))
-        return name
+    def constant(self, *values: float, kind: int = INT64) -> str:
+        """A list of numbers; the same numbers are the same constant, so that what is made of them is made once."""
+        if (values, kind) not in self._constants:
+            self._constants[values, kind] = helper.make_tensor(self.name(), kind, [len(values)], values)
+        return self._constants[values, kind].name
 
     def weight(self, values: Tensor | np.ndarray) -> str:
         """A weight of the model; the same memory is the same weight."""
@@ -87,20 +89,34 @@ class Graph:
 
     def linear(self, x: str, matrix: Tensor, bias: Tensor | None = None, columns_first: bool = False) -> str:
         """`x` (rows, in) by a matrix (out, in), or (in, out) where `columns_first`, plus a bias (out)."""
-        if self.int8:
-            return self._linear_in_8_bits(x, matrix.T if columns_first else matrix, bias)
+        if self.block is not None:
+            by = self._by_rows if self.block == WHOLE_ROW else self._by_blocks
+            return by(x, matrix.T if columns_first else matrix, bias)
         inputs = [x, self.weight(matrix)] + ([] if bias is None else [self.weight(bias)])
         return self.op("Gemm", inputs, transB=0 if columns_first else 1)
 
-    def _linear_in_8_bits(self, x: str, matrix: Tensor, bias: Tensor | None) -> str:
-        rounded, scales = quantise(matrix)
+    def _by_blocks(self, x: str, matrix: Tensor, bias: Tensor | None) -> str:
+        rounded, scales = quantise(matrix, self.block)
         inputs = [x, self.weight(rounded), self.weight(scales)]
         if bias is not None:
             inputs += ["", "", self.weight(bias)]  # no zero points: 128 stands for nought; no order of groups
         columns, rows = matrix.shape
         return self.op(
-            "MatMulNBits", inputs, domain=MICROSOFT, K=rows, N=columns, bits=8, block_size=BLOCK, accuracy_level=4
+            "MatMulNBits", inputs, domain=MICROSOFT, K=rows, N=columns, bits=8, block_size=self.block, accuracy_level=4
         )  # level 4: activations are rounded to 8 bits too, block by block, so that products are of whole numbers
+
+    def _by_rows(self, x: str, matrix: Tensor, bias: Tensor | None) -> str:
+        """Each row of x is rounded to 127 steps as well, so that all sums are of whole numbers, in any order exact."""
+        rounded, scales = quantise(matrix, WHOLE_ROW)
+        largest = self.op("ReduceMax", [self.op("Abs", [x]), self.constant(1)])
+        step = self.op("Mul", [largest, self.constant(1 / 127, kind=FLOAT)])
+        step = self.op("Max", [step, self.constant(1e-30, kind=FLOAT)])  # a row of noughts has none
+        one, zero = self.constant(1, kind=FLOAT), self.constant(ZERO, kind=UINT8)
+        steps = self.op("QuantizeLinear", [self.op("Div", [x, step]), one, zero])
+        signed = (rounded[:, 0].T - ZERO).astype(np.int8)
+        inputs = [steps, self.weight(signed), one, self.weight(scales[:, 0]), zero]
+        product = self.op("Mul", [self.op("MatMulIntegerToFloat", inputs, domain=MICROSOFT), step])
+        return product if bias is None else self.op("Add", [product, self.weight(bias)])
 
     def layer_norm(self, x: str, norm) -> str:
         """A torch LayerNorm, with or without a bias."""
@@ -112,10 +128,11 @@ class Graph:
 
         Where the table is the head's matrix too, it is kept in 8 bits as that is.
         """
-        if self.int8 and head is not None and head.data_ptr() == table.data_ptr() and table.shape[1] % BLOCK == 0:
-            rounded, scales = quantise(table)
+        tied = head is not None and head.data_ptr() == table.data_ptr()
+        if tied and self.block is not None and gathers(table.shape[1], block := self.block or table.shape[1]):
+            rounded, scales = quantise(table, block)
             inputs = [self.weight(rounded.reshape(table.shape)), ids, self.weight(scales)]
-            about = {"bits": 8, "block_size": BLOCK, "gather_axis": 0, "quantize_axis": 1}
+            about = {"bits": 8, "block_size": block, "gather_axis": 0, "quantize_axis": 1}
             return self.op("GatherBlockQuantized", inputs, domain=MICROSOFT, **about)
         return self.op("Gather", [self.weight(table), ids])
 
@@ -136,10 +153,15 @@ class Graph:
     def model(self) -> bytes:
         """The graph as ONNX Runtime reads it, without the weights."""
         graph = helper.make_graph(
-            self._nodes, "storyteller", self._inputs, self._outputs, [*self._constants, *self._references]
+            self._nodes, "storyteller", self._inputs, self._outputs, [*self._constants.values(), *self._references]
         )
         domains = [helper.make_opsetid("", OPERATORS), helper.make_opsetid(MICROSOFT, 1)]
         return helper.make_model(graph, opset_imports=domains, ir_version=10).SerializeToString()
+
+
+def gathers(width: int, block: int) -> bool:
+    """Whether ONNX Runtime takes rows out of a table that is kept in such blocks: powers of two, from 16 on."""
+    return width % block == 0 and block >= 16 and block.bit_count() == 1
 
 
 def padded_size(values: np.ndarray) -> int:

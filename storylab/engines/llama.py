@@ -19,10 +19,10 @@ def fits(model: LlamaForCausalLM) -> bool:
     return plain and config.rope_parameters["rope_type"] in ROTARY and config.head_dim % 16 == 0
 
 
-def graph_of(model: LlamaForCausalLM, int8: bool) -> CausalGraph:
+def graph_of(model: LlamaForCausalLM, block: int | None) -> CausalGraph:
     """The graph of a model that `fits`."""
     config, body = model.config, model.model
-    graph = CausalGraph(int8, config.num_attention_heads, config.num_key_value_heads, config.head_dim)
+    graph = CausalGraph(block, config.num_attention_heads, config.num_key_value_heads, config.head_dim)
     rotary = body.rotary_emb
     angles = torch.arange(config.max_position_embeddings).float()[:, None] * rotary.inv_freq[None]  # (positions, w/2)
     turns = tuple(graph.weight(f(angles) * rotary.attention_scaling) for f in (torch.cos, torch.sin))

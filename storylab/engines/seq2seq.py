@@ -21,13 +21,13 @@ def padded_length(length: int, positions: int) -> int:
     return min(positions, -(-length // BLOCK) * BLOCK)
 
 
-def source_graph(model: Seq2SeqStoryteller, int8: bool) -> Graph:
+def source_graph(model: Seq2SeqStoryteller, block: int | None) -> Graph:
     """`ids` (texts, length), `places` (length), `mask` (texts, 1, length, length) -> keys and values for each layer.
 
     The outputs `source_keys0`, `source_values0`, ... (texts, heads, length, width / heads) are the source as the
     writing half's layers see it.
     """
-    graph, config, encoder = Graph(int8), model.config, model.encoder
+    graph, config, encoder = Graph(block), model.config, model.encoder
     ids, places = graph.input("ids", INT64, ["texts", "length"]), graph.input("places", INT64, ["length"])
     mask = graph.input("mask", FLOAT, ["texts", 1, "length", "length"])
     x = graph.op(
@@ -48,11 +48,11 @@ def source_graph(model: Seq2SeqStoryteller, int8: bool) -> Graph:
     return graph
 
 
-def target_graph(model: Seq2SeqStoryteller, int8: bool) -> CausalGraph:
+def target_graph(model: Seq2SeqStoryteller, block: int | None) -> CausalGraph:
     """The writing half, one token of each text at a time; `unread` (texts, 1, 1, source length) hides padding."""
     config, decoder = model.config, model.decoder
     width = config.width // config.heads
-    graph = CausalGraph(int8, config.heads, config.heads, width)
+    graph = CausalGraph(block, config.heads, config.heads, width)
     unread = graph.input("unread", FLOAT, ["texts", 1, 1, "source"])
     place = graph.embed(graph.places(), decoder.positions.weight)
     x = graph.op("Add", [graph.embed(graph.rows, model.tokens.weight, model.head.weight), place])

@@ -91,7 +91,9 @@ class Storyteller(Teller):
             with loading(name), torch.inference_mode(False):  # whoever asks may be inside it, and others train copies
                 model = open_model()
                 if dtype == INT8:  # somebody wants to know what it makes of scores
-                    round_matrices(model)
+                    from storylab.engines.rounding import block_of  # and with it ONNX Runtime, which int8 needs
+
+                    round_matrices(model, block_of(model))
                 return model
 
         storyteller._reopen = open_again

@@ -7,8 +7,9 @@ import pytest
 import torch
 from small_models import POSITIONS, START, VOCABULARY, gpt2, llama
 
+from storylab.engines import rounding
 from storylab.engines.choice import engine_for
-from storylab.engines.eight_bits import quantise, round_matrices, rounded
+from storylab.engines.eight_bits import BLOCK, WHOLE_ROW, quantise, round_matrices, rounded
 from storylab.errors import StoryLabError
 
 PROMPTS = [[1, 7, 9], [1, 50, 51, 52, 53, 54, 55, 56], [1, 200], [1, *range(20, 50)], [1, 8, 9], [1]]
@@ -104,29 +105,34 @@ def test_a_text_goes_on_to_the_last_position(small):
     np.testing.assert_allclose(logits[-1], small.expected(prompt, told[:-1]).numpy(), atol=5e-4, rtol=5e-4)
 
 
-def test_8_bits_are_near_torch_with_the_same_rounded_weights(small):
-    prompt = PROMPTS[1]
+@pytest.mark.parametrize("exact", [True, False])
+def test_8_bits_are_near_torch_with_the_same_rounded_weights(small, exact, monkeypatch):
+    monkeypatch.setattr(rounding, "sums_are_exact", lambda: exact)
+    prompt, block = PROMPTS[1], rounding.block_of(small.model)
+    assert block == (WHOLE_ROW if exact and small.model.config.model_type == "storylab-encoder" else BLOCK)
     engine = engine_for(small.model, "onnx", "int8")
     told, logits = tell(engine, prompt, 30)
     whole = torch.stack([small.expected(prompt, told[:number]) for number in range(30)])
-    round_matrices(small.model)
+    round_matrices(small.model, block)
     coarse = torch.stack([small.expected(prompt, told[:number]) for number in range(30)])
     assert not torch.allclose(coarse, whole, atol=1e-4)
     # What is left is the rounding of activations: a block's largest in 127 steps, so some hundredths of the spread.
     assert (torch.from_numpy(logits) - coarse).abs().mean() < 0.05 * whole.std()
 
 
+@pytest.mark.parametrize("block", [BLOCK, WHOLE_ROW])
 @pytest.mark.parametrize("width", [32, 64, 70])
-def test_a_rounded_matrix_is_off_by_half_a_step_at_most(width):
+def test_a_rounded_matrix_is_off_by_half_a_step_at_most(width, block):
     torch.manual_seed(0)
     matrix = torch.randn(5, width)
     matrix[2] = 0
-    numbers, scales = quantise(matrix)
-    assert numbers.shape == (5, -(-width // 32), 32) and numbers.min() >= 1
-    error = (rounded(matrix) - matrix).abs()
-    step = torch.from_numpy(scales).repeat_interleave(32, dim=1)[:, :width]
+    numbers, scales = quantise(matrix, block)
+    together = block or width
+    assert numbers.shape == (5, -(-width // together), together) and numbers.min() >= 1
+    error = (rounded(matrix, block) - matrix).abs()
+    step = torch.from_numpy(scales).repeat_interleave(together, dim=1)[:, :width]
     assert bool((error <= step / 2 + 1e-7).all())
-    assert torch.equal(rounded(matrix)[2], torch.zeros(width))
+    assert torch.equal(rounded(matrix, block)[2], torch.zeros(width))
 
 
 def test_what_a_graph_does_not_compute_is_left_to_torch():
