@@ -56,4 +56,4 @@ class EncoderTexts(Texts):
         texts, length = self._ids.shape
         shares = np.full((texts, 1, length), 1 / length, np.float32)
         inputs = {"ids": self._ids, "places": places, "distances": places[::-1].copy(), "shares": shares}
-        (self.logits,) = self._runner.run(inputs)
+        (self.logits,) = self._runner.run(inputs, self)

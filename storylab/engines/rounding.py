@@ -31,5 +31,6 @@ def sums_are_exact() -> bool:
     x = graph.input("x", FLOAT, ["rows", width])
     graph.output("y", FLOAT, ["rows", columns])
     graph.op("Identity", [graph.linear(x, torch.ones(columns, width))], ["y"])
-    (y,) = Runner(graph).run({"x": np.ones((4, width), np.float32)})
+    runner = Runner(graph)
+    (y,) = runner.run({"x": np.ones((4, width), np.float32)}, runner)
     return bool(np.allclose(y, width, rtol=1e-3))

@@ -1,6 +1,5 @@
 """ONNX Runtime: sessions over a graph's weights, and the turns that they take on the processor."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +8,7 @@ import onnxruntime
 import torch
 
 from storylab.engines.graph import FILE, Graph
+from storylab.engines.round_robin import RoundRobin
 from storylab.errors import StoryLabError
 
 THREADS = 4
@@ -20,10 +20,8 @@ def threads() -> int:
     return max(1, min(THREADS, torch.get_num_threads()))
 
 
-_AT_ONCE = max(1, torch.get_num_threads() // threads())
-TURNS = threading.Lock() if _AT_ONCE == 1 else threading.Semaphore(_AT_ONCE)
-"""Held for a step. So many steps at once keep all cores busy; more would only push one another off them. A lock is
-handed on more quickly than a semaphore: with four tellings at once, that is a tenth of the time."""
+TURNS = RoundRobin(at_once=max(1, torch.get_num_threads() // threads()))
+"""So many steps at once keep all cores busy; more would only push one another off them."""
 
 
 @contextmanager
@@ -61,10 +59,10 @@ class Runner:
         """Inputs and outputs of runs that follow one another."""
         return Binding(self._session)
 
-    def run(self, inputs: dict[str, np.ndarray], outputs: list[str] | None = None) -> list[np.ndarray]:
-        """Run once."""
-        with TURNS, one_error():
-            return self._session.run(outputs, inputs)
+    def run(self, inputs: dict[str, np.ndarray], owner: object) -> list[np.ndarray]:
+        """Run once for an owner, whose turn it stays for some runs more."""
+        with TURNS.step(owner), one_error():
+            return self._session.run(None, inputs)
 
 
 class Binding:
@@ -85,5 +83,5 @@ class Binding:
 
     def run(self) -> None:
         """Compute the outputs of what the inputs hold now."""
-        with TURNS, one_error():
+        with TURNS.step(self), one_error():
             self._session.run_with_iobinding(self._bound)

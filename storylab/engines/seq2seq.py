@@ -8,7 +8,7 @@ from storylab.engines.attention import encoder_layer, feed_forward, project
 from storylab.engines.causal import CausalGraph
 from storylab.engines.causal_texts import CausalTexts
 from storylab.engines.graph import FLOAT, INT64, MICROSOFT, Graph
-from storylab.engines.runtime import Runner
+from storylab.engines.runtime import Binding, Runner
 from storylab.engines.texts import moved
 from storylab.models import Seq2SeqStoryteller
 
@@ -109,14 +109,16 @@ class Seq2SeqTexts(CausalTexts):
         self._unread = np.where(hidden, np.float32(-1e9), np.float32(0))[None, :, None, None]
         self._read = np.arange(len(sources))  # which source each row of the memory has: beams share one
         self._source = np.empty((2 * graph.layers, len(sources), graph.heads, longest, graph.width), np.float32)
-        bound = reader.binding()
+        self._read_source(reader.binding(), ids)
+        super().__init__(writer, graph, [[start]] * len(sources), positions)
+
+    def _read_source(self, bound: Binding, ids: np.ndarray) -> None:
         bound.input("ids", ids)
-        bound.input("places", np.arange(longest))
-        bound.input("mask", np.repeat(self._unread[0], longest, axis=2))
+        bound.input("places", np.arange(ids.shape[1]))
+        bound.input("mask", np.repeat(self._unread[0], ids.shape[1], axis=2))
         for number, memory in enumerate(self._source):
             bound.output(_name(number), memory)
         bound.run()
-        super().__init__(writer, graph, [[start]] * len(sources), positions)
 
     def _shrink(self, moves: list[tuple[int, int]], left: int) -> None:
         super()._shrink(moves, left)
