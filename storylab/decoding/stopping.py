@@ -26,6 +26,8 @@ import re
 from typing import NamedTuple
 
 _STOPS = frozenset(".!?…")
+_BOUNDARIES = (*_STOPS, "\n")
+"""No sentence begins behind another without one of them."""
 _INSIDE = frozenset(",;:-–—")
 """Punctuation that goes on with a sentence; every other sign but a stop may close it."""
 _STEM = re.compile(r"[\W_]*(?P<stem>[^\W_]+)(?P<after>.*)", re.DOTALL)
@@ -115,6 +117,8 @@ def first_sentences(text: str, n: int) -> tuple[str, bool]:
     """
     if n < 1:
         raise ValueError(f"at least one sentence must be kept, not {n}")
+    if sum(map(text.count, _BOUNDARIES)) < n:
+        return text, False  # asked after every token, so the answer that needs no reading comes first
     spans = sentence_spans(text)
     if len(spans) <= n:
         return text, False
@@ -147,6 +151,8 @@ def ends_with_stop(sentence: str) -> bool:
 
 def _begins_sentence(tokens: list[_Token], first: int, i: int) -> bool:
     """Whether token i begins a sentence, for good, where token `first` began the one before it."""
+    if tokens[i - 1].text[-1].isalnum():
+        return False  # a word without a stop, as most are
     letter = next((character for character in tokens[i].text if character.isalnum()), None)
     if letter is None:
         return False

@@ -74,12 +74,12 @@ class CausalTexts(Texts):
     def _run(self, ids: np.ndarray, places: np.ndarray, asked: np.ndarray) -> None:
         """Compute the logits of the rows asked for, in the texts' order."""
         bound = self._bound
-        bound.input("ids", ids)
+        bound.copy("ids", ids)
         if self._graph.has_places:
-            bound.input("places", places)
-        bound.input("last", (self._lengths - 1).astype(np.int32))
-        bound.input("longest", np.array(self._lengths.max(), np.int32))
-        bound.input("asked", asked)
+            bound.copy("places", places)
+        bound.copy("last", (self._lengths - 1).astype(np.int32))
+        bound.copy("longest", np.array(self._lengths.max(), np.int32))
+        bound.copy("asked", asked)
         self.logits = np.empty((len(asked), self._graph.vocabulary), np.float32)
         bound.output("logits", self.logits)
         bound.run()
