@@ -1,6 +1,7 @@
-"""A small Hub and a small GPT-2 for it to serve."""
+"""A small Hub and a small GPT-2 for it to serve; a project with small storytellers."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,7 +11,22 @@ from pathlib import Path
 import pytest
 from local_hub import Answers, Hub, Server
 
+from storylab.storytellers import catalog, registry
 from storylab.storytellers.sources import source
+
+LISTED = """
+[[storyteller]]
+name = "encoder"
+title = "Encoder"
+kind = "encoder"
+source = "checkpoints/encoder"
+
+[[storyteller]]
+name = "seq2seq"
+title = "Encoder-decoder"
+kind = "seq2seq"
+source = "checkpoints/seq2seq"
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +101,19 @@ def hub(tiny_gpt2, tmp_path, monkeypatch) -> Iterator[Hub]:
     yield served
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, small_checkpoints) -> Path:
+    """A project whose listed storytellers are the small ones."""
+    (tmp_path / "catalog.toml").write_text(LISTED, encoding="utf-8")
+    monkeypatch.setattr(catalog, "CATALOGUE", tmp_path / "catalog.toml")
+    monkeypatch.setattr(catalog, "PROJECT", tmp_path)
+    monkeypatch.setattr(catalog, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(registry, "_loaded", {})
+    for kind in ("seq2seq", "encoder"):
+        shutil.copytree(small_checkpoints / f"small-{kind}", tmp_path / "checkpoints" / kind)
+    return tmp_path
 
 
 @pytest.fixture

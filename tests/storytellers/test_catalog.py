@@ -13,37 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from storylab.errors import StoryLabError
-from storylab.storytellers import catalog, catalogue, describe, load, registry
+from storylab.storytellers import catalogue, describe, load, registry
 
 KEYS = ["name", "title", "kind", "base", "parameters", "state", "reason", "source", "download_bytes"]
-
-
-LISTED = """
-[[storyteller]]
-name = "encoder"
-title = "Encoder"
-kind = "encoder"
-source = "checkpoints/encoder"
-
-[[storyteller]]
-name = "seq2seq"
-title = "Encoder-decoder"
-kind = "seq2seq"
-source = "checkpoints/seq2seq"
-"""
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch, small_checkpoints):
-    """A project whose listed storytellers are the small ones."""
-    (tmp_path / "catalog.toml").write_text(LISTED, encoding="utf-8")
-    monkeypatch.setattr(catalog, "CATALOGUE", tmp_path / "catalog.toml")
-    monkeypatch.setattr(catalog, "PROJECT", tmp_path)
-    monkeypatch.setattr(catalog, "CHECKPOINTS", tmp_path / "checkpoints")
-    monkeypatch.setattr(registry, "_loaded", {})
-    for kind in ("seq2seq", "encoder"):
-        shutil.copytree(small_checkpoints / f"small-{kind}", tmp_path / "checkpoints" / kind)
-    return tmp_path
 
 
 def states() -> dict[str, str]:

@@ -14,30 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from storylab import memory
 from storylab.errors import StoryLabError
-from storylab.storytellers import catalog, describe, load, registry
+from storylab.storytellers import describe, load, registry
 from storylab.storytellers.sources import parse_source
 
 OPENING, SHORT = "Nora found an old blue kite.", {"max_new_tokens": 3}
-LISTED = """
-[[storyteller]]
-name = "{name}"
-title = "{name}"
-kind = "{name}"
-source = "checkpoints/{name}"
-"""
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch, small_checkpoints) -> Path:
-    """A project whose listed storytellers are the small ones."""
-    (tmp_path / "catalog.toml").write_text("".join(LISTED.format(name=name) for name in ("encoder", "seq2seq")))
-    monkeypatch.setattr(catalog, "CATALOGUE", tmp_path / "catalog.toml")
-    monkeypatch.setattr(catalog, "PROJECT", tmp_path)
-    monkeypatch.setattr(catalog, "CHECKPOINTS", tmp_path / "checkpoints")
-    monkeypatch.setattr(registry, "_loaded", {})
-    for kind in ("seq2seq", "encoder"):
-        shutil.copytree(small_checkpoints / f"small-{kind}", tmp_path / "checkpoints" / kind)
-    return tmp_path
 
 
 def grow(folder: Path, rows: int, columns: int) -> None:
