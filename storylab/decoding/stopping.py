@@ -26,8 +26,8 @@ import re
 from typing import NamedTuple
 
 _STOPS = frozenset(".!?…")
-_BOUNDARIES = (*_STOPS, "\n")
-"""No sentence begins behind another without one of them."""
+_PARTING = (*_STOPS, "\n")
+"""No sentence begins behind another without one of these characters between their words."""
 _INSIDE = frozenset(",;:-–—")
 """Punctuation that goes on with a sentence; every other sign but a stop may close it."""
 _STEM = re.compile(r"[\W_]*(?P<stem>[^\W_]+)(?P<after>.*)", re.DOTALL)
@@ -117,7 +117,7 @@ def first_sentences(text: str, n: int) -> tuple[str, bool]:
     """
     if n < 1:
         raise ValueError(f"at least one sentence must be kept, not {n}")
-    if sum(map(text.count, _BOUNDARIES)) < n:
+    if sum(map(text.count, _PARTING)) < n:
         return text, False  # asked after every token, so the answer that needs no reading comes first
     spans = sentence_spans(text)
     if len(spans) <= n:

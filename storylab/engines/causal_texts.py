@@ -30,7 +30,7 @@ class CausalTexts(Texts):
         ids = np.zeros((len(prompts), longest), np.int64)
         for row, prompt in zip(ids, prompts, strict=True):
             row[: len(prompt)] = prompt
-        places = np.broadcast_to(np.arange(longest), ids.shape).copy()
+        places = np.broadcast_to(np.arange(longest), ids.shape)
         self._run(ids, places, np.arange(len(prompts)) * longest + self._lengths - 1)
 
     def advance(self, tokens: Sequence[int]) -> None:

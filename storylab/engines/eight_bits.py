@@ -14,7 +14,7 @@ ZERO = 128
 """The whole number that stands for nought."""
 
 
-def quantise(matrix: Tensor, block: int = BLOCK) -> tuple[np.ndarray, np.ndarray]:
+def quantise(matrix: Tensor, block: int) -> tuple[np.ndarray, np.ndarray]:
     """Round a matrix (out, in) to multiples of a scale, the largest of each block to 127 of them.
 
     Returns:
@@ -31,14 +31,14 @@ def quantise(matrix: Tensor, block: int = BLOCK) -> tuple[np.ndarray, np.ndarray
     return (padded / steps).round_().add_(ZERO).to(torch.uint8).numpy(), scales.numpy()
 
 
-def rounded(matrix: Tensor, block: int = BLOCK) -> Tensor:
+def rounded(matrix: Tensor, block: int) -> Tensor:
     """The matrix (out, in) that `quantise` leaves of one, in fp32."""
     numbers, scales = quantise(matrix, block)
     values = (torch.from_numpy(numbers).float() - ZERO) * torch.from_numpy(scales)[..., None]
     return values.flatten(1)[:, : matrix.shape[1]]
 
 
-def round_matrices(model: PreTrainedModel, block: int = BLOCK) -> None:
+def round_matrices(model: PreTrainedModel, block: int) -> None:
     """Round a model's matrices in place to what `quantise` leaves of them.
 
     What torch computes with it, scores above all, is then of the weights that an 8-bit engine tells with.

@@ -78,7 +78,7 @@ class Engine(ABC):
             return True
 
     def _block(self, model: PreTrainedModel) -> int | None:
-        """What a graph is told of 8 bits."""
+        """The block of its matrices in 8 bits, None in fp32."""
         return block_of(model) if self.int8 else None
 
     @abstractmethod

@@ -6,7 +6,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 from torch import Tensor
 
-from storylab.engines.eight_bits import WHOLE_ROW, ZERO, quantise
+from storylab.engines.eight_bits import BLOCK, WHOLE_ROW, ZERO, quantise
 
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own operators: attention with a cache, products with 8-bit weights."""
@@ -25,8 +25,8 @@ class Graph:
     file, whose bytes `file()` gives.
 
     Args:
-        block: Where the matrices of `linear` are kept in 8 bits, how many neighbours in a row share a scale; None where
-            they are not.
+        block: Where the matrices of `linear` are kept in 8 bits, how many neighbours in a row share a scale, or
+            `WHOLE_ROW`; None where they are not.
     """
 
     def __init__(self, block: int | None = None):
@@ -65,7 +65,7 @@ class Graph:
         return outputs[0]
 
     def constant(self, *values: float, kind: int = INT64) -> str:
-        """A list of numbers; the same numbers are the same constant, so that what is made of them is made once."""
+        """A list of numbers. Equal ones are one constant, so that ONNX Runtime sees what is computed twice."""
         if (values, kind) not in self._constants:
             self._constants[values, kind] = helper.make_tensor(self.name(), kind, [len(values)], values)
         return self._constants[values, kind].name
@@ -109,13 +109,13 @@ class Graph:
         """Each row of x is rounded to 127 steps as well, so that all sums are of whole numbers, in any order exact."""
         rounded, scales = quantise(matrix, WHOLE_ROW)
         largest = self.op("ReduceMax", [self.op("Abs", [x]), self.constant(1)])
-        step = self.op("Mul", [largest, self.constant(1 / 127, kind=FLOAT)])
-        step = self.op("Max", [step, self.constant(1e-30, kind=FLOAT)])  # a row of noughts has none
+        scale = self.op("Mul", [largest, self.constant(1 / 127, kind=FLOAT)])
+        scale = self.op("Max", [scale, self.constant(1e-30, kind=FLOAT)])  # a row of noughts has none
         one, zero = self.constant(1, kind=FLOAT), self.constant(ZERO, kind=UINT8)
-        steps = self.op("QuantizeLinear", [self.op("Div", [x, step]), one, zero])
+        numbers = self.op("QuantizeLinear", [self.op("Div", [x, scale]), one, zero])
         signed = (rounded[:, 0].T - ZERO).astype(np.int8)
-        inputs = [steps, self.weight(signed), one, self.weight(scales[:, 0]), zero]
-        product = self.op("Mul", [self.op("MatMulIntegerToFloat", inputs, domain=MICROSOFT), step])
+        inputs = [numbers, self.weight(signed), one, self.weight(scales[:, 0]), zero]
+        product = self.op("Mul", [self.op("MatMulIntegerToFloat", inputs, domain=MICROSOFT), scale])
         return product if bias is None else self.op("Add", [product, self.weight(bias)])
 
     def layer_norm(self, x: str, norm) -> str:
@@ -129,10 +129,12 @@ class Graph:
         Where the table is the head's matrix too, it is kept in 8 bits as that is.
         """
         tied = head is not None and head.data_ptr() == table.data_ptr()
-        if tied and self.block is not None and gathers(table.shape[1], block := self.block or table.shape[1]):
-            rounded, scales = quantise(table, block)
+        if tied and self.block is not None and table.shape[1] % BLOCK == 0:
+            rounded, scales = quantise(table, self.block)
+            if self.block == WHOLE_ROW:
+                scales = scales.repeat(table.shape[1] // BLOCK, axis=1)  # the operator knows blocks only
             inputs = [self.weight(rounded.reshape(table.shape)), ids, self.weight(scales)]
-            about = {"bits": 8, "block_size": block, "gather_axis": 0, "quantize_axis": 1}
+            about = {"bits": 8, "block_size": BLOCK, "gather_axis": 0, "quantize_axis": 1}
             return self.op("GatherBlockQuantized", inputs, domain=MICROSOFT, **about)
         return self.op("Gather", [self.weight(table), ids])
 
@@ -157,11 +159,6 @@ class Graph:
         )
         domains = [helper.make_opsetid("", OPERATORS), helper.make_opsetid(MICROSOFT, 1)]
         return helper.make_model(graph, opset_imports=domains, ir_version=10).SerializeToString()
-
-
-def gathers(width: int, block: int) -> bool:
-    """Whether ONNX Runtime takes rows out of a table that is kept in such blocks: powers of two, from 16 on."""
-    return width % block == 0 and block >= 16 and block.bit_count() == 1
 
 
 def padded_size(values: np.ndarray) -> int:

@@ -2,20 +2,24 @@
 
 A turn that passed on after every step would cost a fifth of the time: what one model's weights put into the
 processor's caches, the next one's push out again, and tokens are chosen for one while another computes. Whoever comes
-new has a first step at once, for the first word.
+new has a first step before the turn is over, for the first word.
 """
 
 import threading
 import time
 import weakref
+from bisect import insort
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 
 QUANTUM = 0.05
 """How long a turn lasts while others wait, in seconds; a step that is under way is never broken off."""
-MARGIN = 0.005
-"""How long after that its owner has to come back and pass it on, in seconds, before somebody takes it."""
+PAUSE = 0.005
+"""After how many seconds between two steps a turn is over early. Who waits looks as often."""
+PATIENCE = 0.1
+"""How many seconds those who come new may overtake one who waits for a further turn."""
 
 
 @dataclass
@@ -24,16 +28,26 @@ class Place:
 
     owner: weakref.ref | None = None
     until: float = 0.0
+    ended: float = 0.0
     running: bool = False
 
     def belongs_to(self, owner: object) -> bool:
         """Whether it is the owner's turn."""
         return self.owner is not None and self.owner() is owner
 
-    def seconds_left(self, now: float) -> float:
-        """Until somebody else may take it, if no step is under way then; nothing where its owner is forgotten."""
-        forgotten = self.owner is None or self.owner() is None
-        return 0.0 if forgotten else max(0.0, self.until + MARGIN - now)
+    def is_free(self, now: float) -> bool:
+        """Whether its owner is gone, or away for longer than between two steps."""
+        return not self.running and (self.owner is None or self.owner() is None or now - self.ended > PAUSE)
+
+
+@dataclass(order=True)
+class Waiting:
+    """One who waits for a turn, in the order of the line."""
+
+    since: float
+    """For one who is known, later by `PATIENCE` than it is."""
+    number: int
+    new: bool = field(compare=False)
 
 
 class RoundRobin:
@@ -45,10 +59,10 @@ class RoundRobin:
 
     def __init__(self, at_once: int):
         self._places = [Place() for _ in range(at_once)]
-        self._line: list[object] = []  # a ticket for each who waits; those who come new stand in front
-        self._new = 0  # how many of these come new
+        self._line: list[Waiting] = []
+        self._numbers = count()
         self._known: weakref.WeakSet = weakref.WeakSet()
-        self._changed = threading.Condition(threading.RLock())  # owners may be forgotten anywhere, also in here
+        self._changed = threading.Condition(threading.RLock())  # an owner may be collected anywhere, also in here
 
     @contextmanager
     def step(self, owner: object) -> Iterator[None]:
@@ -57,41 +71,46 @@ class RoundRobin:
         Args:
             owner: For whom; its turn ends early when nobody refers to it any more. It has one thread at a time.
         """
-        with self._changed:
-            mine = next((place for place in self._places if place.belongs_to(owner)), None)
-            if mine and self._line and (self._new or time.perf_counter() > mine.until):
-                mine.owner, mine = None, None
-                self._changed.notify_all()
-            mine = mine or self._wait(owner)
-            mine.running = True
+        place = self._enter(owner)
         try:
             yield
         finally:
-            mine.running = False
+            with self._changed:
+                place.ended, place.running = time.perf_counter(), False
+                if self._line and self._line[0].new:
+                    self._tell()
+
+    def _enter(self, owner: object) -> Place:
+        with self._changed:
+            mine = next((place for place in self._places if place.belongs_to(owner)), None)
+            if mine and self._line and (self._line[0].new or time.perf_counter() > mine.until):
+                mine.owner = None
+                mine = None
+                self._tell()
+            mine = mine or self._wait(owner)
+            mine.running = True
+            return mine
 
     def _wait(self, owner: object) -> Place:
-        """Stand in line for a turn; the first of an owner is for one step."""
-        ticket, new = object(), owner not in self._known
-        self._line.insert(self._new if new else len(self._line), ticket)
-        self._new += new
+        """Stand in line for a turn; the first of an owner is for one step, and begins between two of another's."""
+        now = time.perf_counter()
+        new = owner not in self._known
+        me = Waiting(now if new else now + PATIENCE, next(self._numbers), new)
+        insort(self._line, me)
         try:
             while True:
-                seconds = None  # those behind the first sleep until something changes
-                if self._line[0] is ticket:
-                    now = time.perf_counter()
-                    place = min(self._places, key=lambda place: (place.running, place.seconds_left(now)))
-                    seconds = place.seconds_left(now) or MARGIN
-                    if not place.running and not place.seconds_left(now):
-                        place.owner = weakref.ref(owner, self._forgotten)
-                        place.until = now if new else now + QUANTUM
+                first, now = self._line[0] is me, time.perf_counter()
+                for place in self._places if first else ():
+                    if place.is_free(now) or (new and not place.running):
+                        place.owner, place.until = weakref.ref(owner, self._tell), now if new else now + QUANTUM
                         self._known.add(owner)
                         return place
-                self._changed.wait(seconds)
+                self._changed.wait(PAUSE if first else None)
         finally:
-            self._line.remove(ticket)
-            self._new -= new
-            self._changed.notify_all()
+            self._line.remove(me)
+            self._tell()
 
-    def _forgotten(self, _: weakref.ref) -> None:
+    def _tell(self, *_) -> None:
+        """Wake all who wait."""
         with self._changed:
             self._changed.notify_all()

@@ -31,6 +31,9 @@ def sums_are_exact() -> bool:
     x = graph.input("x", FLOAT, ["rows", width])
     graph.output("y", FLOAT, ["rows", columns])
     graph.op("Identity", [graph.linear(x, torch.ones(columns, width))], ["y"])
-    runner = Runner(graph)
-    (y,) = runner.run({"x": np.ones((4, width), np.float32)}, runner)
+    try:
+        runner = Runner(graph)
+        (y,) = runner.run({"x": np.ones((4, width), np.float32)}, runner)
+    except Exception:  # one of ONNX Runtime's several, where it has no such product
+        return False
     return bool(np.allclose(y, width, rtol=1e-3))

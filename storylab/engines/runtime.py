@@ -79,7 +79,7 @@ class Binding:
     def copy(self, name: str, values: np.ndarray) -> None:
         """Read a copy of an input, which takes the place of the last one where that had the same shape."""
         held = self._held.get(name)
-        if held is not None and held.shape == values.shape:
+        if held is not None and (held.shape, held.dtype) == (values.shape, values.dtype):
             held[...] = values
         else:
             self.input(name, values.copy())

@@ -12,13 +12,13 @@ from storylab.engines.runtime import Binding, Runner
 from storylab.engines.texts import moved
 from storylab.models import Seq2SeqStoryteller
 
-BLOCK = 16
+PADDING = 16
 """Sources are padded to a multiple of it; sums over more padding would group their terms in another way."""
 
 
 def padded_length(length: int, positions: int) -> int:
     """How long a source is with its padding, of a model with so many positions."""
-    return min(positions, -(-length // BLOCK) * BLOCK)
+    return min(positions, -(-length // PADDING) * PADDING)
 
 
 def source_graph(model: Seq2SeqStoryteller, block: int | None) -> Graph:
@@ -113,6 +113,7 @@ class Seq2SeqTexts(CausalTexts):
         super().__init__(writer, graph, [[start]] * len(sources), positions)
 
     def _read_source(self, bound: Binding, ids: np.ndarray) -> None:
+        """Apart, so that the binding and its turn end here and the writer's may begin."""
         bound.input("ids", ids)
         bound.input("places", np.arange(ids.shape[1]))
         bound.input("mask", np.repeat(self._unread[0], ids.shape[1], axis=2))

@@ -1,4 +1,4 @@
-"""Those who compute take turns; nobody computes with more others than may, and nobody is forgotten."""
+"""Those who compute take turns; nobody computes with more others than may, and nobody waits for ever."""
 
 import threading
 import time
@@ -17,75 +17,143 @@ class Owner:
     """Somebody who computes in steps."""
 
 
-def steps(turns: RoundRobin, owner: Owner, count: int, done: list, seconds: float = 0.001) -> threading.Thread:
-    """A thread that takes some steps for an owner and notes each."""
+class Steps:
+    """A thread that takes steps for an owner, one behind the other, and notes each.
 
-    def work() -> None:
-        for _ in range(count):
-            with turns.step(owner):
-                done.append(id(owner))
-                time.sleep(seconds)
+    Args:
+        turns: What it takes them by.
+        owner: For whom; a new one for each step where there is none.
+        done: Where the owners' ids are noted.
+        count: How many steps; None to go on until `end`.
+        between: Seconds that it is away between two.
+    """
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
+    def __init__(self, turns: RoundRobin, owner: Owner | None, done: list, count: int | None = None, between=0.0):
+        self._ended = threading.Event()
+
+        def work() -> None:
+            left = count
+            while left != 0 and not self._ended.is_set():
+                whose = owner or Owner()
+                with turns.step(whose):
+                    done.append(id(owner))
+                    time.sleep(0.001)
+                time.sleep(between)
+                left = None if left is None else left - 1
+
+        self._thread = threading.Thread(target=work, daemon=True)
+        self._thread.start()
+
+    def join(self, seconds: float = LONG) -> None:
+        """Wait until the steps are taken."""
+        self._thread.join(seconds)
+        assert not self._thread.is_alive()
+
+    def end(self) -> None:
+        """Take no more."""
+        self._ended.set()
+        self.join()
 
 
-def taken(turns: RoundRobin, owner: Owner, other: Owner) -> None:
-    """Make it an owner's turn, and not its first, which is of one step; `other` is known too."""
-    for who in (owner, other, owner):
-        with turns.step(who):
-            pass
-
-
-def test_a_turn_is_of_several_steps():
-    turns, done, owners = RoundRobin(1), [], [Owner() for _ in range(3)]
-    for thread in [steps(turns, owner, 100, done) for owner in owners]:
-        thread.join(LONG)
-    assert sorted(done) == sorted(id(owner) for owner in owners for _ in range(100))
-    changes = sum(one != other for one, other in pairwise(done))
-    assert changes < 100  # of 300 steps; in turns of 50 ms about ten
-
-
-def test_who_comes_new_has_a_step_before_the_turn_is_over(monkeypatch):
-    monkeypatch.setattr(round_robin, "QUANTUM", LONG)
-    turns, done, first, second = RoundRobin(1), [], Owner(), Owner()
-    taken(turns, first, Owner())
-    thread = steps(turns, first, 300, done)
-    while not done:
+def until(true) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + LONG
+    while not true():
+        assert time.monotonic() < deadline
         time.sleep(0.001)
-    steps(turns, second, 1, done).join(LONG / 2)
-    assert done.count(id(second)) == 1 and len(done) < 300
-    thread.join(LONG)
 
 
-def test_a_forgotten_owner_has_no_turn(monkeypatch):
-    monkeypatch.setattr(round_robin, "QUANTUM", LONG)
-    turns, done, gone, other = RoundRobin(1), [], Owner(), Owner()
-    taken(turns, gone, other)
-    waits = steps(turns, other, 3, done)
-    waits.join(0.2)
-    assert waits.is_alive()  # it is the first one's turn still
+def known(turns: RoundRobin) -> Owner:
+    """An owner who is not new any more."""
+    owner = Owner()
+    with turns.step(owner):
+        return owner
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """Turns that are over only where something else ends them."""
+    monkeypatch.setattr(round_robin, "QUANTUM", 10 * LONG)
+    monkeypatch.setattr(round_robin, "PATIENCE", 10 * LONG)
+
+
+def test_a_turn_is_of_several_steps(monkeypatch):
+    monkeypatch.setattr(round_robin, "QUANTUM", 0.5)
+    turns, done = RoundRobin(1), []
+    owners = [known(turns) for _ in range(3)]
+    for steps in [Steps(turns, owner, done, 100) for owner in owners]:
+        steps.join()
+    assert sorted(done) == sorted(id(owner) for owner in owners for _ in range(100))
+    assert sum(one != other for one, other in pairwise(done)) < 100  # of 299; a turn a step would be nearly all
+
+
+def test_a_turn_ends(monkeypatch):
+    monkeypatch.setattr(round_robin, "QUANTUM", 0.02)
+    turns, done = RoundRobin(1), []
+    going = Steps(turns, known(turns), done)
+    Steps(turns, known(turns), done, 30).join()
+    going.end()
+
+
+def test_who_comes_new_has_one_step_in_the_midst_of_a_turn(endless):
+    turns, done = RoundRobin(1), []
+    first, new = known(turns), Owner()
+    going = Steps(turns, first, done)
+    until(lambda: done)
+    comes = Steps(turns, new, done, 2)
+    until(lambda: id(new) in done)
+    place = done.index(id(new))
+    until(lambda: len(done) > place + 20)
+    assert done.count(id(new)) == 1  # the second waits for a turn of its own
+    going.end()
+    comes.join()
+
+
+def test_who_comes_new_does_not_wait_for_one_who_chooses_a_token(endless, monkeypatch):
+    monkeypatch.setattr(round_robin, "PAUSE", 10 * LONG)
+    turns, away, new = RoundRobin(1), Owner(), Owner()
+    for _ in range(2):
+        with turns.step(away):
+            pass
+    Steps(turns, new, [], 1).join()
+
+
+def test_those_who_come_new_do_not_keep_others_out_for_ever(monkeypatch):
+    monkeypatch.setattr(round_robin, "QUANTUM", 10 * LONG)
+    turns, done = RoundRobin(1), []
+    owner = known(turns)
+    crowd = [Steps(turns, None, []) for _ in range(3)]
+    Steps(turns, owner, done, 5).join()
+    for steps in crowd:
+        steps.end()
+
+
+def test_an_owner_that_is_gone_has_no_turn(endless, monkeypatch):
+    monkeypatch.setattr(round_robin, "PAUSE", 10 * LONG)
+    turns, done = RoundRobin(1), []
+    other, gone = known(turns), known(turns)
+    waits = Steps(turns, other, done, 3)
+    time.sleep(0.2)
+    assert not done  # it is the other's turn still
     del gone
-    waits.join(LONG / 2)
-    assert len(done) == 3
+    waits.join()
 
 
-def test_a_turn_that_nobody_comes_back_to_is_taken_when_it_is_over(monkeypatch):
-    monkeypatch.setattr(round_robin, "QUANTUM", 0.1)
-    turns, done, away, other = RoundRobin(1), [], Owner(), Owner()
-    taken(turns, away, other)
-    steps(turns, other, 3, done).join(LONG)
-    assert len(done) == 3 and away is not None
+def test_one_who_stays_away_has_no_turn(endless):
+    turns, done = RoundRobin(1), []
+    other, away = known(turns), known(turns)
+    Steps(turns, other, done, 3).join()
+    with turns.step(away):  # and may come back
+        pass
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_no_more_compute_at_once_than_may(at_once, monkeypatch):
     monkeypatch.setattr(round_robin, "QUANTUM", 0.002)
     turns, computing, most, done = RoundRobin(at_once), [], [], []
-    owners = [Owner() for _ in range(6)]
 
-    def work(owner: Owner) -> None:
+    def work() -> None:
+        owner = Owner()
         for _ in range(50):
             with turns.step(owner):
                 computing.append(owner)
@@ -94,7 +162,7 @@ def test_no_more_compute_at_once_than_may(at_once, monkeypatch):
                 computing.remove(owner)
         done.append(owner)
 
-    threads = [threading.Thread(target=work, args=[owner]) for owner in owners]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -106,6 +174,6 @@ def test_a_step_that_fails_stands_in_nobodys_way():
     turns, done, owner = RoundRobin(1), [], Owner()
     with pytest.raises(ValueError, match="lost"), turns.step(owner):
         raise ValueError("lost")
-    steps(turns, owner, 1, done).join(LONG)
-    steps(turns, Owner(), 1, done).join(LONG)
+    Steps(turns, owner, done, 1).join()
+    Steps(turns, Owner(), done, 1).join()
     assert len(done) == 2
