@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from storylab import __version__
 from storylab.errors import StoryLabError
 from storylab.limits import limits
+from storylab.storytellers.heap import keep_large_blocks_apart
 from storylab.ui.address import ARRIVED, Address
 from storylab.ui.admission import admission, trust_space
 from storylab.ui.api import ROUTES, add_endpoints
@@ -145,6 +146,7 @@ def launch(page: Page) -> None:
     except StoryLabError as error:
         raise SystemExit(f"storylab: {error}") from None
     mark()
+    keep_large_blocks_apart()
     address = serve(page)
     print(Say()("served", address=address), flush=True)
     warm_up()
