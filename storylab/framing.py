@@ -301,9 +301,10 @@ class Packed(StoryFraming):
         return np.array([sum(len(self.pieces[p][0]) for p in self.packs[i]) for i in examples[:, 0]])
 
     def collate(self, examples) -> dict[str, Tensor]:
-        """input_ids, position_ids, labels (batch, length); attention_mask (batch, 1, length, length).
+        """input_ids, position_ids, labels (batch, length); attention_mask (batch, 1, length, length); stories.
 
-        The mask is True where a position may look: back, and within its own story.
+        The mask is True where a position may look: back, and within its own story. `stories` (stories, longest) says
+        the same in another way: where each story's tokens are, counted through the batch, -1 behind the last of them.
         """
         packs = [[self.pieces[p] for p in self.packs[i]] for (i,) in examples]
         join = lambda part: [np.concatenate([part(piece) for piece in pieces]) for pieces in packs]  # noqa: E731
@@ -317,7 +318,15 @@ class Packed(StoryFraming):
             "position_ids": pad(join(lambda piece: np.arange(len(piece[0]))), 0),
             "attention_mask": ((owner[:, :, None] == owner[:, None, :]) & look_back)[:, None],
             "labels": pad(join(lambda piece: piece[1]), IGNORED),
+            "stories": pad(_runs(owner.numpy()), -1),
         }
+
+
+def _runs(owner: np.ndarray) -> list[np.ndarray]:
+    """The places, counted through the rows, of each run of places with one owner; `IGNORED` owns nothing."""
+    places = np.flatnonzero(owner.ravel() != IGNORED)
+    whose = (owner + owner.shape[1] * np.arange(len(owner))[:, None]).ravel()[places]
+    return np.split(places, np.flatnonzero(np.diff(whose)) + 1)
 
 
 class Windows(Framing):

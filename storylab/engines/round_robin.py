@@ -2,7 +2,7 @@
 
 A turn that passed on after every step would cost a fifth of the time: what one model's weights put into the
 processor's caches, the next one's push out again, and tokens are chosen for one while another computes. Whoever comes
-new has a first step before the turn is over, for the first word.
+new has a few steps before the turn is over, for the first words.
 """
 
 import threading
@@ -16,6 +16,8 @@ from itertools import count
 
 QUANTUM = 0.05
 """How long a turn lasts while others wait, in seconds; a step that is under way is never broken off."""
+FEW = 4
+"""How many steps one is new for."""
 PAUSE = 0.005
 """After how many seconds between two steps a turn is over early. Who waits looks as often."""
 PATIENCE = 0.1
@@ -61,7 +63,7 @@ class RoundRobin:
         self._places = [Place() for _ in range(at_once)]
         self._line: list[Waiting] = []
         self._numbers = count()
-        self._known: weakref.WeakSet = weakref.WeakSet()
+        self._steps: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
         self._changed = threading.Condition(threading.RLock())  # an owner may be collected anywhere, also in here
 
     @contextmanager
@@ -89,12 +91,13 @@ class RoundRobin:
                 self._tell()
             mine = mine or self._wait(owner)
             mine.running = True
+            self._steps[owner] = self._steps.get(owner, 0) + 1
             return mine
 
     def _wait(self, owner: object) -> Place:
-        """Stand in line for a turn; the first of an owner is for one step, and begins between two of another's."""
+        """Stand in line for a turn; that of one who is new is for one step, and begins between two of another's."""
         now = time.perf_counter()
-        new = owner not in self._known
+        new = self._steps.get(owner, 0) < FEW
         me = Waiting(now if new else now + PATIENCE, next(self._numbers), new)
         insort(self._line, me)
         try:
@@ -103,7 +106,6 @@ class RoundRobin:
                 for place in self._places if first else ():
                     if place.is_free(now) or (new and not place.running):
                         place.owner, place.until = weakref.ref(owner, self._tell), now if new else now + QUANTUM
-                        self._known.add(owner)
                         return place
                 self._changed.wait(PAUSE if first else None)
         finally:

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 
 from storylab.framing import IGNORED
+from storylab.training.story_attention import PLAIN, Layout, attending
 
 LOGITS_AT_ONCE = 2**22
 """How many logits are held at once: 16 MB in fp32."""
@@ -28,9 +30,18 @@ def summed_loss(model: nn.Module, batch: dict[str, Tensor], label_smoothing: flo
         batch: What its forward takes, and `labels` (batch, length).
         label_smoothing: Share of the label's probability spread over the vocabulary.
     """
-    inputs = {name: tensor for name, tensor in batch.items() if name != "labels"} | {"use_cache": False}
-    labels = batch["labels"].flatten()
     bare = getattr(model, "module", model)  # without what several processes wrap around it
+    inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "stories")}
+    if "stories" in batch and bare.config.model_type in PLAIN:
+        inputs |= {"attention_mask": None, "stories": Layout.of(batch["stories"], batch["labels"].numel())}
+        with attending(bare):
+            return _loss(model, bare, inputs, batch["labels"].flatten(), label_smoothing)
+    return _loss(model, bare, inputs, batch["labels"].flatten(), label_smoothing)
+
+
+def _loss(model: nn.Module, bare: PreTrainedModel, inputs: dict, labels: Tensor, label_smoothing: float) -> Tensor:
+    """The loss of what a model, prepared or not, makes of its inputs."""
+    inputs |= {"use_cache": False}
     head = bare.get_output_embeddings()
     if bare.config.model_type not in BARE_HEADS or getattr(head, "bias", None) is not None:
         return _summed(model(**inputs).logits.flatten(0, 1).float(), labels, label_smoothing)

@@ -66,8 +66,10 @@ def until(true) -> None:
 def known(turns: RoundRobin) -> Owner:
     """An owner who is not new any more."""
     owner = Owner()
-    with turns.step(owner):
-        return owner
+    for _ in range(round_robin.FEW):
+        with turns.step(owner):
+            pass
+    return owner
 
 
 @pytest.fixture
@@ -95,27 +97,27 @@ def test_a_turn_ends(monkeypatch):
     going.end()
 
 
-def test_who_comes_new_has_one_step_in_the_midst_of_a_turn(endless):
+def test_who_comes_new_has_a_few_steps_in_the_midst_of_a_turn(endless):
     turns, done = RoundRobin(1), []
     first, new = known(turns), Owner()
     going = Steps(turns, first, done)
     until(lambda: done)
-    comes = Steps(turns, new, done, 2)
-    until(lambda: id(new) in done)
-    place = done.index(id(new))
-    until(lambda: len(done) > place + 20)
-    assert done.count(id(new)) == 1  # the second waits for a turn of its own
+    comes = Steps(turns, new, done, round_robin.FEW + 1)
+    until(lambda: done.count(id(new)) == round_robin.FEW)
+    told = len(done)
+    until(lambda: len(done) > told + 20)
+    assert done.count(id(new)) == round_robin.FEW  # the next waits for a turn of its own
     going.end()
     comes.join()
 
 
 def test_who_comes_new_does_not_wait_for_one_who_chooses_a_token(endless, monkeypatch):
     monkeypatch.setattr(round_robin, "PAUSE", 10 * LONG)
-    turns, away, new = RoundRobin(1), Owner(), Owner()
-    for _ in range(2):
-        with turns.step(away):
-            pass
-    Steps(turns, new, [], 1).join()
+    turns = RoundRobin(1)
+    away = known(turns)
+    Steps(turns, Owner(), [], 1).join()
+    with turns.step(away):
+        pass
 
 
 def test_those_who_come_new_do_not_keep_others_out_for_ever(monkeypatch):
