@@ -32,8 +32,7 @@ TRAIN = DOCS.parent / "train"
 LENGTH = 128
 """Tokens that a story is padded to, as the course report did; longer stories are left out for all."""
 PACKS = (LENGTH, 256, 512)
-"""Tokens a pack. Something is asked of those as long as the padded rows. Attention takes time for all of a pack, also
-where it may not look, so that the longest are not the quickest: the recipe's own 512 are not."""
+"""Tokens a pack. Something is asked of those as long as the padded rows; 512 are the recipe's own."""
 STORIES = 20_000
 """Stories of the file that are read at most."""
 STEPS = 3

@@ -33,7 +33,7 @@ def summed_loss(model: nn.Module, batch: dict[str, Tensor], label_smoothing: flo
     bare = getattr(model, "module", model)  # without what several processes wrap around it
     inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "stories")}
     if "stories" in batch and bare.config.model_type in PLAIN:
-        inputs |= {"attention_mask": None, "stories": Layout.of(batch["stories"], batch["labels"].numel())}
+        inputs["stories"] = Layout.of(batch["stories"], batch["labels"].numel())
         with attending(bare):
             return _loss(model, bare, inputs, batch["labels"].flatten(), label_smoothing)
     return _loss(model, bare, inputs, batch["labels"].flatten(), label_smoothing)

@@ -67,7 +67,7 @@ class _Moved(torch.autograd.Function):
 
 
 def attend(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: None, stories: Layout, **about
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, stories: Layout, **about
 ) -> tuple[Tensor, None]:
     """Causal attention within each story, as one of transformers' attention functions.
 
@@ -76,7 +76,7 @@ def attend(
         query: (batch, heads, length, width); `key` and `value` may have fewer heads.
         key: See `query`.
         value: See `query`.
-        attention_mask: None.
+        attention_mask: Says the same of the stories, and is not read.
         stories: Where they are.
         **about: What transformers' own functions take.
 
