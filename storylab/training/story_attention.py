@@ -67,7 +67,13 @@ class _Moved(torch.autograd.Function):
 
 
 def attend(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, stories: Layout, **about
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    stories: Layout,
+    **about,
 ) -> tuple[Tensor, None]:
     """Causal attention within each story, as one of transformers' attention functions.
 
