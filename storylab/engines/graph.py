@@ -6,7 +6,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 from torch import Tensor
 
-from storylab.engines.eight_bits import BLOCK, WHOLE_ROW, ZERO, quantise
+from storylab.engines.eight_bits import BLOCK, WHOLE_ROW, ZERO, quantise, rounded
 
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own operators: attention with a cache, products with 8-bit weights."""
@@ -96,8 +96,8 @@ class Graph:
         return self.op("Gemm", inputs, transB=0 if columns_first else 1)
 
     def _by_blocks(self, x: str, matrix: Tensor, bias: Tensor | None) -> str:
-        rounded, scales = quantise(matrix, self.block)
-        inputs = [x, self.weight(rounded), self.weight(scales)]
+        numbers, scales = quantise(matrix, self.block)
+        inputs = [x, self.weight(numbers), self.weight(scales)]
         if bias is not None:
             inputs += ["", "", self.weight(bias)]  # no zero points: 128 stands for nought; no order of groups
         columns, rows = matrix.shape
@@ -107,13 +107,13 @@ class Graph:
 
     def _by_rows(self, x: str, matrix: Tensor, bias: Tensor | None) -> str:
         """Each row of x is rounded to 127 steps as well, so that all sums are of whole numbers, in any order exact."""
-        rounded, scales = quantise(matrix, WHOLE_ROW)
+        weights, scales = quantise(matrix, WHOLE_ROW)
         largest = self.op("ReduceMax", [self.op("Abs", [x]), self.constant(1)])
         scale = self.op("Mul", [largest, self.constant(1 / 127, kind=FLOAT)])
         scale = self.op("Max", [scale, self.constant(1e-30, kind=FLOAT)])  # a row of noughts has none
         one, zero = self.constant(1, kind=FLOAT), self.constant(ZERO, kind=UINT8)
         numbers = self.op("QuantizeLinear", [self.op("Div", [x, scale]), one, zero])
-        signed = (rounded[:, 0].T - ZERO).astype(np.int8)
+        signed = (weights[:, 0].T - ZERO).astype(np.int8)
         inputs = [numbers, self.weight(signed), one, self.weight(scales[:, 0]), zero]
         product = self.op("Mul", [self.op("MatMulIntegerToFloat", inputs, domain=MICROSOFT), scale])
         return product if bias is None else self.op("Add", [product, self.weight(bias)])
@@ -128,15 +128,16 @@ class Graph:
 
         Where the table is the head's matrix too, it is kept in 8 bits as that is.
         """
-        tied = head is not None and head.data_ptr() == table.data_ptr()
-        if tied and self.block is not None and table.shape[1] % BLOCK == 0:
-            rounded, scales = quantise(table, self.block)
+        if self.block is None or head is None or head.data_ptr() != table.data_ptr():
+            return self.op("Gather", [self.weight(table), ids])
+        if table.shape[1] % BLOCK == 0:  # the operator knows whole blocks only
+            numbers, scales = quantise(table, self.block)
             if self.block == WHOLE_ROW:
-                scales = scales.repeat(table.shape[1] // BLOCK, axis=1)  # the operator knows blocks only
-            inputs = [self.weight(rounded.reshape(table.shape)), ids, self.weight(scales)]
+                scales = scales.repeat(table.shape[1] // BLOCK, axis=1)
+            inputs = [self.weight(numbers.reshape(table.shape)), ids, self.weight(scales)]
             about = {"bits": 8, "block_size": BLOCK, "gather_axis": 0, "quantize_axis": 1}
             return self.op("GatherBlockQuantized", inputs, domain=MICROSOFT, **about)
-        return self.op("Gather", [self.weight(table), ids])
+        return self.op("Gather", [self.weight(rounded(table, self.block)), ids])
 
     def squared_relu(self, x: str) -> str:
         """max(x, 0) squared."""

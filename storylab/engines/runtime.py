@@ -77,7 +77,7 @@ class Binding:
         self._bound.bind_input(name, "cpu", 0, values.dtype.type, values.shape, values.ctypes.data)
 
     def copy(self, name: str, values: np.ndarray) -> None:
-        """Read a copy of an input, which takes the place of the last one where that had the same shape."""
+        """Read a copy of an input, which takes the place of the last one where that had its shape and type."""
         held = self._held.get(name)
         if held is not None and (held.shape, held.dtype) == (values.shape, values.dtype):
             held[...] = values

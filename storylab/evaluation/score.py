@@ -78,7 +78,7 @@ def predictions(storyteller: "Storyteller", framing: Framing, examples: np.ndarr
         Labels, `IGNORED` where nothing is asked (examples, length), and logits in fp32 (examples, length, vocabulary).
     """
     batch = {name: tensor.to(storyteller.kind.device) for name, tensor in framing.collate(examples).items()}
-    labels = batch.pop("labels")
+    labels, _ = batch.pop("labels"), batch.pop("stories", None)  # the mask says the same of packs
     return labels, storyteller.model(**batch).logits.float()
 
 

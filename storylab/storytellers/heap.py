@@ -4,7 +4,7 @@ import ctypes
 import sys
 
 LARGE = 2**20
-"""Bytes from which on a block is kept apart: those of a matrix, not those of a token's logits."""
+"""Bytes from which on a block is kept apart: those of a matrix, not those of the logits of a few texts."""
 _MMAP_THRESHOLD = -3
 """What glibc's malloc.h calls it."""
 
@@ -22,7 +22,7 @@ def keep_large_blocks_apart() -> None:
     """Have the C library take large blocks from the system and give them back at once, where it is glibc.
 
     Left to itself it does so until it has freed a block of up to 32 MiB, and puts such blocks into its heap from
-    then on: what is freed below others stays, 50 to 100 MiB after four small models, more or less by chance.
+    then on: what is freed below others stays, 35 to 130 MiB after four small models, more or less by chance.
     """
     _call("mallopt", _MMAP_THRESHOLD, LARGE)
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from storylab.framing import IGNORED
-from storylab.training.story_attention import PLAIN, Layout, attending
+from storylab.training.story_attention import PLAIN, Layout, attending, pays
 
 LOGITS_AT_ONCE = 2**22
 """How many logits are held at once: 16 MB in fp32."""
@@ -27,12 +27,12 @@ def summed_loss(model: nn.Module, batch: dict[str, Tensor], label_smoothing: flo
 
     Args:
         model: Prepared by an accelerator or not.
-        batch: What its forward takes, and `labels` (batch, length).
+        batch: What its forward takes, and `labels` (batch, length); of packs also `stories`, as `Packed` has it.
         label_smoothing: Share of the label's probability spread over the vocabulary.
     """
     bare = getattr(model, "module", model)  # without what several processes wrap around it
     inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "stories")}
-    if "stories" in batch and bare.config.model_type in PLAIN:
+    if "stories" in batch and bare.config.model_type in PLAIN and pays(batch["stories"], batch["labels"]):
         inputs["stories"] = Layout.of(batch["stories"], batch["labels"].numel())
         with attending(bare):
             return _loss(model, bare, inputs, batch["labels"].flatten(), label_smoothing)
@@ -41,7 +41,7 @@ def summed_loss(model: nn.Module, batch: dict[str, Tensor], label_smoothing: flo
 
 def _loss(model: nn.Module, bare: PreTrainedModel, inputs: dict, labels: Tensor, label_smoothing: float) -> Tensor:
     """The loss of what a model, prepared or not, makes of its inputs."""
-    inputs |= {"use_cache": False}
+    inputs = inputs | {"use_cache": False}
     head = bare.get_output_embeddings()
     if bare.config.model_type not in BARE_HEADS or getattr(head, "bias", None) is not None:
         return _summed(model(**inputs).logits.flatten(0, 1).float(), labels, label_smoothing)

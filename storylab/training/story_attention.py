@@ -1,9 +1,9 @@
-"""Attention in packs, story by story, so that a pack costs what its stories cost.
+"""Attention in packs, story by story.
 
-A mask keeps the stories of a pack apart, but attention with a mask takes time for all of it: a pack of 512 tokens has
-nine times as many pairs of positions as its stories together. Here the queries, keys and values of each story are
-brought into a row of its own, where causal attention needs no mask, and what comes out is brought back (on GPUs,
-FlashAttention's kernels for sequences of several lengths do the same; Dao 2023, "FlashAttention-2").
+A mask keeps the stories of a pack apart, but attention with a mask takes time for all pairs of positions of the pack.
+Here the queries, keys and values of each story are brought into a row of its own, as long as the longest story, where
+causal attention needs no mask, and what comes out is brought back (on GPUs, FlashAttention's kernels for sequences of
+several lengths do the same without such rows; Dao 2023, "FlashAttention-2").
 """
 
 from collections.abc import Iterator
@@ -18,6 +18,21 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 NAME = "storylab_stories"
 PLAIN = {"gpt2", "llama"}
 """Model types whose attention looks at everything before and at nothing else; others may have windows or biases."""
+
+
+SLOTS = 2
+"""How many times the places of a batch its stories' rows may have: they are memory that every layer takes."""
+
+
+def pays(stories: Tensor, labels: Tensor) -> bool:
+    """Whether a batch is quicker story by story: not where one long story makes the rows of many short ones long.
+
+    Args:
+        stories: The places of each story's tokens (stories, longest).
+        labels: The batch's (batch, length).
+    """
+    slots, places = stories.numel(), labels.numel()
+    return slots <= SLOTS * places and slots * stories.shape[1] < places * labels.shape[1]
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,10 @@ AttentionInterface.register(NAME, attend)
 
 @contextmanager
 def attending(model: PreTrainedModel) -> Iterator[None]:
-    """Let a model attend to stories, which its forward is told of as `stories`."""
+    """Let a model attend to stories, which its forward is told of as `stories`; by one thread at a time.
+
+    Whatever computes the forward pass anew behind it, as gradient checkpointing does, reads the mask instead.
+    """
     before = model.config._attn_implementation
     model.config._attn_implementation = NAME
     try:

@@ -25,10 +25,9 @@ class Steps:
         owner: For whom; a new one for each step where there is none.
         done: Where the owners' ids are noted.
         count: How many steps; None to go on until `end`.
-        between: Seconds that it is away between two.
     """
 
-    def __init__(self, turns: RoundRobin, owner: Owner | None, done: list, count: int | None = None, between=0.0):
+    def __init__(self, turns: RoundRobin, owner: Owner | None, done: list, count: int | None = None):
         self._ended = threading.Event()
 
         def work() -> None:
@@ -38,7 +37,6 @@ class Steps:
                 with turns.step(whose):
                     done.append(id(owner))
                     time.sleep(0.001)
-                time.sleep(between)
                 left = None if left is None else left - 1
 
         self._thread = threading.Thread(target=work, daemon=True)
@@ -66,7 +64,7 @@ def until(true) -> None:
 def known(turns: RoundRobin) -> Owner:
     """An owner who is not new any more."""
     owner = Owner()
-    for _ in range(round_robin.FEW):
+    for _ in range(round_robin.FIRST):
         with turns.step(owner):
             pass
     return owner
@@ -81,6 +79,7 @@ def endless(monkeypatch):
 
 def test_a_turn_is_of_several_steps(monkeypatch):
     monkeypatch.setattr(round_robin, "QUANTUM", 0.5)
+    monkeypatch.setattr(round_robin, "PAUSE", 0.5)
     turns, done = RoundRobin(1), []
     owners = [known(turns) for _ in range(3)]
     for steps in [Steps(turns, owner, done, 100) for owner in owners]:
@@ -91,22 +90,24 @@ def test_a_turn_is_of_several_steps(monkeypatch):
 
 def test_a_turn_ends(monkeypatch):
     monkeypatch.setattr(round_robin, "QUANTUM", 0.02)
+    monkeypatch.setattr(round_robin, "PAUSE", 10 * LONG)
     turns, done = RoundRobin(1), []
     going = Steps(turns, known(turns), done)
     Steps(turns, known(turns), done, 30).join()
     going.end()
 
 
-def test_who_comes_new_has_a_few_steps_in_the_midst_of_a_turn(endless):
+def test_who_comes_new_has_a_first_step_in_the_midst_of_a_turn(endless, monkeypatch):
+    monkeypatch.setattr(round_robin, "PAUSE", 2.0)
     turns, done = RoundRobin(1), []
     first, new = known(turns), Owner()
     going = Steps(turns, first, done)
     until(lambda: done)
-    comes = Steps(turns, new, done, round_robin.FEW + 1)
-    until(lambda: done.count(id(new)) == round_robin.FEW)
+    comes = Steps(turns, new, done, round_robin.FIRST + 1)
+    until(lambda: done.count(id(new)) >= round_robin.FIRST)
     told = len(done)
     until(lambda: len(done) > told + 20)
-    assert done.count(id(new)) == round_robin.FEW  # the next waits for a turn of its own
+    assert done.count(id(new)) == round_robin.FIRST  # the next waits for a turn of its own
     going.end()
     comes.join()
 

@@ -29,17 +29,19 @@ def model(request):
 
 
 def packs() -> Packed:
-    """Packs of several stories, one of which is cut into pieces, and most of which are padded."""
+    """Packs of several stories, most of which are padded."""
     draw = np.random.default_rng(0)
-    shapes = [(4, 9), (2, 17), (6, 11), (3, 3), (5, 20), (1, 8), (7, 14), (2, 2), (4, 40)]
+    shapes = [(4, 9), (2, 12), (6, 8), (3, 3), (5, 10), (1, 8), (7, 7), (2, 2), (4, 9)]
     stories = [EncodedStory(*(draw.integers(3, VOCABULARY, size=size) for size in shape)) for shape in shapes]
-    return Packed(stories, TOKENS, POSITIONS, pack_length=32)
+    return Packed(stories, TOKENS, POSITIONS, pack_length=40)
 
 
 @pytest.fixture
 def batch() -> dict[str, torch.Tensor]:
     framing = packs()
-    return framing.collate(framing.examples(0))
+    batch = framing.collate(framing.examples(0))
+    assert story_attention.pays(batch["stories"], batch["labels"])
+    return batch
 
 
 def gradients(model, batch) -> tuple[float, dict[str, torch.Tensor]]:
@@ -56,6 +58,15 @@ def test_loss_and_gradients_are_those_under_the_mask(model, batch):
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
         torch.testing.assert_close(found[name], gradient, atol=1e-4, rtol=1e-4)
+
+
+def test_a_long_story_among_short_ones_keeps_the_mask(model, monkeypatch):
+    short, long = np.arange(3, 6), np.arange(3, 3 + POSITIONS - 4)
+    framing = Packed([EncodedStory(short, short)] * 20 + [EncodedStory(long, short[:2])], TOKENS, POSITIONS, POSITIONS)
+    batch = framing.collate(framing.examples(0))
+    assert not story_attention.pays(batch["stories"], batch["labels"])
+    seeing = batch | {"attention_mask": torch.ones_like(batch["attention_mask"])}
+    assert summed_loss(model, seeing).item() != summed_loss(model, batch).item()  # it is read
 
 
 def test_the_mask_is_not_read(model, batch):
