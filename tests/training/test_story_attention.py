@@ -60,6 +60,19 @@ def test_loss_and_gradients_are_those_under_the_mask(model, batch):
         torch.testing.assert_close(found[name], gradient, atol=1e-4, rtol=1e-4)
 
 
+def test_in_bf16_and_with_frozen_layers_the_gradients_are_near(model, batch):
+    body = model.get_decoder()
+    layers = body.h if hasattr(body, "h") else body.layers
+    layers[0].requires_grad_(False)
+    masked = {name: part for name, part in batch.items() if name != "stories"}
+    with torch.autocast("cpu", torch.bfloat16):
+        (loss, found), (expected_loss, expected) = gradients(model, batch), gradients(model, masked)
+    assert loss == pytest.approx(expected_loss, rel=1e-2)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        assert (found[name] - gradient).norm() < 0.1 * gradient.norm(), name
+
+
 def test_a_long_story_among_short_ones_keeps_the_mask(model, monkeypatch):
     short, long = np.arange(3, 6), np.arange(3, 3 + POSITIONS - 4)
     framing = Packed([EncodedStory(short, short)] * 20 + [EncodedStory(long, short[:2])], TOKENS, POSITIONS, POSITIONS)
