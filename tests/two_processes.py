@@ -1,7 +1,9 @@
-"""Two processes that do some work together, started without a launcher and without a port."""
+"""Two processes that do some work together: started without a launcher and without a port, or by accelerate's."""
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import traceback
 import uuid
 from collections.abc import Callable
@@ -49,3 +51,27 @@ def both(work: Callable[[Processes, Path], Any], folder: Path, answers: int = 2)
         for process in started:
             process.kill()
     return [found.get(rank) for rank in range(2)]
+
+
+# `accelerate launch --cpu --num_processes 2` starts a single process unless MPI is there
+# (huggingface/accelerate#2741); its launcher for GPUs starts two anywhere, and --device cpu keeps them there.
+LAUNCH = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
+LAUNCH += " --dynamo_backend no --main_process_port 0 -m"
+
+
+def launch(root: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """A module of the project, with its arguments, on two processes without a GPU.
+
+    Args:
+        root: The project's.
+        folder: Where they run.
+        *arguments: The module and what follows it.
+    """
+    return subprocess.run(
+        [sys.executable, *LAUNCH.split(), *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )

@@ -16,8 +16,6 @@ from itertools import count
 
 QUANTUM = 0.05
 """How long a turn lasts while others wait, in seconds; a step that is under way is never broken off."""
-FIRST = 1
-"""How many steps one is new for; more of them cost four tellings at once three hundredths of their time."""
 PAUSE = 0.01
 """After how many seconds between two steps a turn is over early. Who waits looks as often."""
 PATIENCE = 0.1
@@ -63,7 +61,7 @@ class RoundRobin:
         self._places = [Place() for _ in range(at_once)]
         self._line: list[Waiting] = []
         self._numbers = count()
-        self._steps: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+        self._known: weakref.WeakSet = weakref.WeakSet()
         self._changed = threading.Condition(threading.RLock())  # an owner may be collected anywhere, also in here
 
     @contextmanager
@@ -91,13 +89,12 @@ class RoundRobin:
                 self._tell()
             mine = mine or self._wait(owner)
             mine.running = True
-            self._steps[owner] = self._steps.get(owner, 0) + 1
             return mine
 
     def _wait(self, owner: object) -> Place:
         """Stand in line for a turn; that of one who is new is for one step, and begins between two of another's."""
         now = time.perf_counter()
-        new = self._steps.get(owner, 0) < FIRST
+        new = owner not in self._known
         me = Waiting(now if new else now + PATIENCE, next(self._numbers), new)
         insort(self._line, me)
         try:
@@ -106,6 +103,7 @@ class RoundRobin:
                 place = self._place(now, new) if first else None
                 if place:
                     place.owner, place.until = weakref.ref(owner, self._tell), now if new else now + QUANTUM
+                    self._known.add(owner)
                     return place
                 self._changed.wait(PAUSE if first else None)
         finally:

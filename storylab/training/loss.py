@@ -6,7 +6,7 @@ gradient alone (as Hsu et al. 2024, "Liger Kernel", do on GPUs). Tokens without 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -32,16 +32,17 @@ def summed_loss(model: nn.Module, batch: dict[str, Tensor], label_smoothing: flo
     """
     bare = getattr(model, "module", model)  # without what several processes wrap around it
     inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "stories")}
+    inputs["use_cache"] = False
+    attention = nullcontext()
     if "stories" in batch and bare.config.model_type in PLAIN and pays(batch["stories"], batch["labels"]):
         inputs["stories"] = Layout.of(batch["stories"], batch["labels"].numel())
-        with attending(bare):
-            return _loss(model, bare, inputs, batch["labels"].flatten(), label_smoothing)
-    return _loss(model, bare, inputs, batch["labels"].flatten(), label_smoothing)
+        attention = attending(bare)
+    with attention:
+        return _loss(model, bare, inputs, batch["labels"].flatten(), label_smoothing)
 
 
 def _loss(model: nn.Module, bare: PreTrainedModel, inputs: dict, labels: Tensor, label_smoothing: float) -> Tensor:
     """The loss of what a model, prepared or not, makes of its inputs."""
-    inputs = inputs | {"use_cache": False}
     head = bare.get_output_embeddings()
     if bare.config.model_type not in BARE_HEADS or getattr(head, "bias", None) is not None:
         return _summed(model(**inputs).logits.flatten(0, 1).float(), labels, label_smoothing)

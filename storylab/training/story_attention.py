@@ -18,8 +18,6 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 NAME = "storylab_stories"
 PLAIN = {"gpt2", "llama"}
 """Model types whose attention looks at everything before and at nothing else; others may have windows or biases."""
-
-
 SLOTS = 2
 """How many times the places of a batch its stories' rows may have: they are memory that every layer takes."""
 

@@ -1,15 +1,12 @@
 """An evaluation that `accelerate launch` divides among processes gives the figures of one process, to the last bit."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
-from two_processes import both
+from two_processes import both, launch
 
 from storylab.cli import main
 from storylab.decoding import Settings
@@ -21,21 +18,6 @@ from storylab.stories import read_stories
 from storylab.storytellers.storyteller import Storyteller
 
 SHORT = Settings.from_mapping({"max_new_tokens": 40})
-
-LAUNCH = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
-LAUNCH += " --dynamo_backend no --main_process_port 0 -m storylab"
-
-
-def launch(root, *arguments: str) -> subprocess.CompletedProcess:
-    """A command of `python -m storylab` on two processes without a GPU."""
-    return subprocess.run(
-        [sys.executable, *LAUNCH.split(), *arguments],
-        cwd=root,
-        env=os.environ | {"PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
 
 
 def without_times(report: dict) -> dict:
@@ -53,7 +35,7 @@ def test_two_processes_report_what_one_reports(root, tiny_csv, tmp_path):
     for folder in ("two", "one"):
         (tmp_path / folder).mkdir()
 
-    ended = launch(root, *arguments, str(tmp_path / "two" / "report.json"))
+    ended = launch(root, root, "storylab", *arguments, str(tmp_path / "two" / "report.json"))
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert ended.stdout.count("has the report") == 1
     assert main([*arguments, str(tmp_path / "one" / "report.json")]) == 0

@@ -3,16 +3,13 @@
 import contextlib
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
 from functools import partial
 
 import pytest
 import torch
 from accelerate import PartialState
-from two_processes import both
+from two_processes import both, launch
 
 from storylab.errors import StoryLabError
 from storylab.processes import ALONE, join
@@ -55,18 +52,7 @@ def figures(log: list[dict], key: str) -> list[float]:
 
 
 def test_two_processes_learn_what_one_learns(project, root, monkeypatch):
-    # `accelerate launch --cpu --num_processes 2` starts a single process unless MPI is there
-    # (huggingface/accelerate#2741); its launcher for GPUs starts two anywhere, and --device cpu keeps them there.
-    launch = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
-    launch += " --dynamo_backend no --main_process_port 0 -m train"
-    ended = subprocess.run(
-        [sys.executable, *launch.split(), *ARGUMENTS],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    ended = launch(root, project, "train", *ARGUMENTS)
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert {path.name for path in project.glob("rank-*")} == {"rank-0", "rank-1"}
     assert ended.stdout.count("checkpoint: ") == 1
