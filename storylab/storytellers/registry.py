@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from storylab.engines.names import named_dtype, named_engine
 from storylab.errors import StoryLabError
+from storylab.heap import trim
 from storylab.memory import require_memory
 from storylab.storytellers.catalog import base_of, resolve, state_of
-from storylab.storytellers.heap import trim
 from storylab.storytellers.observers import Account, outcome_of, report
 from storylab.storytellers.remote.source import REMOTE
 from storylab.storytellers.remote.teller import RemoteStoryteller

@@ -16,9 +16,9 @@ from storylab.engines.choice import engine_for
 from storylab.engines.eight_bits import round_matrices
 from storylab.engines.names import AUTO, BF16, FP32, INT8, ONNX, TORCH, named_dtype, named_engine
 from storylab.errors import StoryLabError
+from storylab.heap import trim
 from storylab.memory import enough_memory, is_memory_error
 from storylab.models.loading import load_model, stamp
-from storylab.storytellers.heap import trim
 from storylab.storytellers.kinds import KINDS, Kind, Session
 from storylab.storytellers.observers import Watch
 from storylab.storytellers.registry import loading

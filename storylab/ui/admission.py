@@ -17,8 +17,8 @@ from gradio.context import LocalContext
 from gradio.utils import get_space
 
 from storylab.errors import StoryLabError
+from storylab.heap import trim
 from storylab.limits import Limits, limits
-from storylab.storytellers.heap import trim
 from storylab.ui.allowance import Allowance
 from storylab.ui.texts import Say
 from storylab.ui.turns import Place, Turns

@@ -16,8 +16,8 @@ from starlette.middleware import Middleware
 
 from storylab import __version__
 from storylab.errors import StoryLabError
+from storylab.heap import keep_large_blocks_apart
 from storylab.limits import limits
-from storylab.storytellers.heap import keep_large_blocks_apart
 from storylab.ui.address import ARRIVED, Address
 from storylab.ui.admission import admission, trust_space
 from storylab.ui.api import ROUTES, add_endpoints

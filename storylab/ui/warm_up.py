@@ -4,8 +4,8 @@ import threading
 import time
 
 from storylab.errors import StoryLabError
+from storylab.heap import trim
 from storylab.storytellers import describe, load
-from storylab.storytellers.heap import trim
 from storylab.storytellers.observers import unobserved
 from storylab.storytellers.remote.source import REMOTE
 

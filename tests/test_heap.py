@@ -10,7 +10,7 @@ import pytest
 BLOCKS, MEBIBYTES = 20, 8
 FREED = f"""
 import sys
-from storylab.storytellers.heap import keep_large_blocks_apart
+from storylab.heap import keep_large_blocks_apart
 
 def resident():
     status = open("/proc/self/status").read()
