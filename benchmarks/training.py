@@ -22,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.rows import Row, row, take_turns
 from storylab.framing import EncodedStory, Framing, PromptTarget, Windows, encode_stories
+from storylab.heap import keep_what_is_freed
 from storylab.stories import read_stories
 from storylab.tokenizers import END_ID, load_tokenizer
 from storylab.training.recipe import Recipe, read_recipe
@@ -92,6 +93,7 @@ class Own:
         from storylab.training.run import prepare_accelerator
         from storylab.training.state import Progress
 
+        keep_what_is_freed()
         recipe, encoded, tokenizer = examples_of(name, stories)
         never = {"log_every": 1, "evaluate_every": 10**6, "save_every": 10**6, "epochs": 1000.0}
         self.recipe = replace(recipe, optimizer=optimizer, precision="bf16", **never)

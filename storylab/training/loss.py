@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from storylab.framing import IGNORED
+from storylab.training.attention import ProductAttention
 from storylab.training.story_attention import PLAIN, Layout, attending, pays
 
 LOGITS_AT_ONCE = 2**22
@@ -33,11 +34,11 @@ def summed_loss(model: nn.Module, batch: dict[str, Tensor], label_smoothing: flo
     bare = getattr(model, "module", model)  # without what several processes wrap around it
     inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "stories")}
     inputs["use_cache"] = False
-    attention = nullcontext()
+    by_story = nullcontext()
     if "stories" in batch and bare.config.model_type in PLAIN and pays(batch["stories"], batch["labels"]):
         inputs["stories"] = Layout.of(batch["stories"], batch["labels"].numel())
-        attention = attending(bare)
-    with attention:
+        by_story = attending(bare)
+    with by_story, ProductAttention():
         return _loss(model, bare, inputs, batch["labels"].flatten(), label_smoothing)
 
 
@@ -83,12 +84,12 @@ class _HeadLoss(torch.autograd.Function):
         with torch.autocast(hidden.device.type, enabled=False):
             for first in range(0, len(hidden), rows):
                 part = slice(first, first + rows)
-                logits = F.linear(hidden[part], weight).float()  # (rows, vocabulary)
-                with torch.set_grad_enabled(any(wanted)):
-                    loss = _summed(logits.requires_grad_(any(wanted)), labels[part], label_smoothing)
-                total += loss.detach()
+                logits = F.linear(hidden[part], weight)  # (rows, vocabulary)
                 if any(wanted):
-                    to_logits = torch.autograd.grad(loss, logits)[0].to(hidden.dtype)
+                    loss, to_logits = _with_gradient(logits, labels[part], label_smoothing)
+                else:
+                    loss = _summed(logits.float(), labels[part], label_smoothing)
+                total += loss
                 if wanted[0]:
                     to_hidden[part] = to_logits @ weight
                 if wanted[1]:
@@ -107,6 +108,20 @@ class _HeadLoss(torch.autograd.Function):
             None,
             None,
         )
+
+
+def _with_gradient(logits: Tensor, labels: Tensor, label_smoothing: float) -> tuple[Tensor, Tensor]:
+    """The summed loss and its gradient to the logits (rows, vocabulary): both come of one softmax, in fp32."""
+    labels = labels[:, None]
+    shares = logits.softmax(-1, dtype=torch.float32)
+    # The largest logit's share is exp(it - logsumexp), and never so small that its logarithm is lost.
+    logsumexp = logits.amax(-1, keepdim=True).float() - shares.amax(-1, keepdim=True).log()
+    loss = logsumexp - (1 - label_smoothing) * logits.gather(1, labels).float()
+    if label_smoothing:
+        loss -= label_smoothing * logits.mean(-1, keepdim=True, dtype=torch.float32)
+        shares -= label_smoothing / logits.shape[1]
+    shares.scatter_add_(1, labels, torch.full_like(loss, label_smoothing - 1))
+    return loss.sum(), shares.to(logits.dtype)
 
 
 def _summed(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
