@@ -1,10 +1,11 @@
 """Training two storytellers from scratch: our loop, nanoGPT's loop and transformers' Trainer, in bf16 on the CPU.
 
-All sides train the same shape on the same stories in bf16 autocast, with as many examples a step and with torch's
-`scaled_dot_product_attention`. `gpt2-mini` learns windows of the stories one behind the other, as it learns prose;
-`seq2seq` learns pairs, where what a side pads is its own affair. Counted are real tokens, padding is none. Our loop
-runs by the recipes, whose Muon costs more than the peers' AdamW, and with AdamW as well; nanoGPT's runs with Muon as
-well, and with the GELU in one pass that our recipe names. Each side has a process of its own.
+All sides train the same shape on the same stories in bf16 autocast, with as many examples a step. Their attention is
+scaled dot-product attention, the peers' by torch's fused kernel, ours as the loop computes it. `gpt2-mini` learns
+windows of the stories one behind the other, as it learns prose; `seq2seq` learns pairs, where what a side pads is its
+own affair. Counted are real tokens, padding is none. Our loop runs by the recipes, whose Muon costs more than the
+peers' AdamW, and with AdamW as well; nanoGPT's runs with Muon as well, and with the GELU in one pass that our recipe
+names. Each side has a process of its own.
 """
 
 import multiprocessing

@@ -1,4 +1,4 @@
-"""What is freed of large blocks goes back to the system, whatever lies above it."""
+"""What is freed of large blocks goes back to the system, whatever lies above it; or stays, where that is asked."""
 
 import os
 import platform
@@ -28,13 +28,41 @@ held = resident() - before
 blocks.clear()
 print(held, resident() - before)
 """
+STEPS = """
+import resource
+import sys
+from storylab.heap import keep_what_is_freed
+
+if sys.argv[1] == "kept":
+    keep_what_is_freed()
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for step in range(6):
+    if step == 1:
+        before = faults()
+    b"x" * (40 * 2**20)  # which glibc never puts into its heap by itself
+print((faults() - before) * resource.getpagesize() / (5 * 40 * 2**20))
+"""
+needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such heap")
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such heap")
+def told(program: str, how: str) -> str:
+    """What the program prints, started where no variable tells the C library how to allocate."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_", "LD_"))}
+    return subprocess.run(
+        [sys.executable, "-c", program, how], capture_output=True, text=True, check=True, env=env
+    ).stdout
+
+
+@needs_glibc
 @pytest.mark.parametrize("how", ["apart", "left alone"])
 def test_large_blocks_are_given_back(how):
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_", "LD_"))}
-    done = subprocess.run([sys.executable, "-c", FREED, how], capture_output=True, text=True, check=True, env=env)
-    held, left = map(int, done.stdout.split())
+    held, left = map(int, told(FREED, how).split())
     assert held > 0.9 * BLOCKS * MEBIBYTES
     assert (left < 0.1 * held) == (how == "apart")
+
+
+@needs_glibc
+@pytest.mark.parametrize("how", ["kept", "left alone"])
+def test_what_each_step_takes_again_is_kept(how):
+    fetched = float(told(STEPS, how))  # as a share of what was asked for
+    assert (fetched < 0.1) == (how == "kept")

@@ -38,17 +38,7 @@ def _attention(
     enable_gqa: bool = False,
 ) -> Tensor:
     """As `torch.nn.functional.scaled_dot_product_attention`."""
-    longest = max(query.shape[-2], key.shape[-2])
-    boolean = attn_mask is None or attn_mask.dtype == torch.bool
-    square = query.shape[-2] == key.shape[-2] and attn_mask is None
-    if (
-        query.device.type != "cpu"
-        or query.ndim != 4
-        or longest > LONGEST
-        or dropout_p
-        or not boolean
-        or (is_causal and not square)
-    ):
+    if dropout_p or not _suits(query, key, attn_mask, is_causal):
         about = {"attn_mask": attn_mask, "dropout_p": dropout_p, "is_causal": is_causal, "scale": scale}
         return F.scaled_dot_product_attention(query, key, value, **about, enable_gqa=enable_gqa)
     if torch.is_autocast_enabled("cpu"):
@@ -56,6 +46,15 @@ def _attention(
     if enable_gqa:
         key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
     return attend(query, key, value, attn_mask, is_causal, query.shape[-1] ** -0.5 if scale is None else scale)
+
+
+def _suits(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool) -> bool:
+    queries, keys = query.shape[-2], key.shape[-2]
+    if query.device.type != "cpu" or query.ndim != 4 or max(queries, keys) > LONGEST:
+        return False
+    if causal:
+        return mask is None and queries == keys
+    return mask is None or mask.dtype == torch.bool  # others are added to the scores
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
