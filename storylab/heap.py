@@ -7,7 +7,7 @@ LARGE = 2**20
 """Bytes from which on a block is kept apart: those of a matrix, not those of the logits of a few texts."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 """What glibc's malloc.h calls them."""
-_NEVER = 2**31 - 1
+_NEVER = -1
 
 
 def trim() -> None:
@@ -32,8 +32,8 @@ def keep_what_is_freed() -> None:
     """Have the C library keep freed blocks of any size for what asks next, where it is glibc: for trainings.
 
     Every step of a training asks for the same blocks again. Left to itself glibc gives those above 32 MiB back as
-    they are freed, and the end of its heap as well; the system then fills each page with zeros at its next touch,
-    a tenth of a step's time on two cores.
+    they are freed, and the end of its heap as well; the system then fills each page with zeros at its next touch, a
+    tenth of a step's time on two cores. It is for good, and leaves `keep_large_blocks_apart` without effect.
     """
     _call("mallopt", _MMAP_MAX, 0)
     _call("mallopt", _TRIM_THRESHOLD, _NEVER)

@@ -1,9 +1,9 @@
 """Attention as plain matrix products, for trainings on processors.
 
 torch's kernels for processors work through a sequence block by block, so that its weights are never held at once: made
-for long sequences. Stories are short. There the products of all heads at once, with the weights held between them, take
-a half to a tenth of the time, most of it won in the backward pass. Causal attention is computed by a few blocks of
-queries, each with the keys that it may see, which leaves out most of what the mask would.
+for long sequences. Stories are short. There, in bf16, the products of all heads at once, with the weights held between
+them, take a half to a tenth of the time (docs/speed.md), most of it won in the backward pass. Causal attention is
+computed by a few blocks of queries, each with the keys that it may see, which leaves out most of what the mask would.
 """
 
 import torch
@@ -12,14 +12,17 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-LONGEST = 512
-"""Positions up to which this pays in bf16 and in fp32, under a mask or not; the weights of longer ones take memory."""
+LONGEST = {torch.bfloat16: 512, torch.float32: 64}
+"""Positions up to which this pays. A layer holds its weights, (batch, heads, queries, keys), for the backward pass."""
 QUERIES, BLOCKS = 64, 4
-"""A block of causal attention has so many queries at least, a sequence so many blocks at most."""
+"""The size of a block of causal attention, but never more blocks than these."""
 
 
 class ProductAttention(TorchFunctionMode):
-    """While it is entered, what this thread asks of torch's attention is computed by `attend`, where that pays."""
+    """Within it, this thread's calls of `scaled_dot_product_attention` are computed by products where that pays.
+
+    What computes a forward pass anew for the backward pass, as gradient checkpointing does, has to be within it too.
+    """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         if function is F.scaled_dot_product_attention:
@@ -38,26 +41,41 @@ def _attention(
     enable_gqa: bool = False,
 ) -> Tensor:
     """As `torch.nn.functional.scaled_dot_product_attention`."""
-    if dropout_p or not _suits(query, key, attn_mask, is_causal):
+    shared = query.shape[-3] // key.shape[-3] if enable_gqa and query.ndim == 4 else 1
+    if dropout_p or not _suits(query, key, value, attn_mask, is_causal, shared):
         about = {"attn_mask": attn_mask, "dropout_p": dropout_p, "is_causal": is_causal, "scale": scale}
         return F.scaled_dot_product_attention(query, key, value, **about, enable_gqa=enable_gqa)
-    if torch.is_autocast_enabled("cpu"):
-        query, key, value = (x.to(torch.get_autocast_dtype("cpu")) for x in (query, key, value))
-    if enable_gqa:
-        key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
-    return attend(query, key, value, attn_mask, is_causal, query.shape[-1] ** -0.5 if scale is None else scale)
+    if shared > 1:
+        key, value = (x.repeat_interleave(shared, 1) for x in (key, value))
+    dtype = _dtype(query)
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    return product_attention(*(x.to(dtype) for x in (query, key, value)), attn_mask, is_causal, scale)
 
 
-def _suits(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool) -> bool:
-    queries, keys = query.shape[-2], key.shape[-2]
-    if query.device.type != "cpu" or query.ndim != 4 or max(queries, keys) > LONGEST:
+def _dtype(query: Tensor) -> torch.dtype:
+    """What torch computes the attention in."""
+    if torch.is_autocast_enabled("cpu") and query.dtype != torch.float64:
+        return torch.get_autocast_dtype("cpu")
+    return query.dtype
+
+
+def _suits(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, shared: int) -> bool:
+    """Whether products compute just what torch would, and sooner."""
+    if query.device.type != "cpu" or query.ndim != 4 or key.ndim != 4:
         return False
-    if causal:
-        return mask is None and queries == keys
-    return mask is None or mask.dtype == torch.bool  # others are added to the scores
+    (batch, heads, queries, _), keys = query.shape, key.shape[2]
+    if any(x.shape[:3] != (batch, heads // shared, keys) for x in (key, value)) or heads % shared:
+        return False
+    if not min(queries, keys) or max(queries, keys) > LONGEST.get(_dtype(query), 0):
+        return False
+    if causal or mask is None:
+        return mask is None and (queries == keys or not causal)
+    return mask.dtype == torch.bool and bool(mask.any(-1).all())  # others are added to the scores, or hide everything
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
+def product_attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, scale: float
+) -> Tensor:
     """Scaled dot-product attention (Vaswani et al. 2017), the weights held for the backward pass.
 
     In bf16 the scores are rounded to bf16 before their softmax, as in attention without a fused kernel.
@@ -66,19 +84,18 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causa
         query: (batch, heads, queries, width).
         key: (batch, heads, keys, width).
         value: (batch, heads, keys, width).
-        mask: True where a query may see a key, (batch or 1, heads or 1, queries or 1, keys); a query that may see
-            none sees all alike.
+        mask: True where a query may see a key, (batch or 1, heads or 1, queries or 1, keys); it sees one at least.
         causal: Whether each query sees the keys up to its own place alone; there are as many of both, and no mask.
         scale: What the scores are multiplied by.
 
     Returns:
         (batch, heads, queries, width).
     """
-    bias = None
+    hiding = None
     if mask is not None:
-        bias = torch.zeros(mask.shape, dtype=query.dtype).masked_fill_(~mask, torch.finfo(query.dtype).min)
-        bias = bias.expand(*query.shape[:2], -1, -1).flatten(0, 1)  # (batch * heads, queries or 1, keys)
-    mixed = _Products.apply(*(x.flatten(0, 1) for x in (query, key, value)), bias, causal, scale)
+        hiding = torch.zeros(mask.shape, dtype=query.dtype).masked_fill_(~mask, torch.finfo(query.dtype).min)
+        hiding = hiding.expand(*query.shape[:2], -1, -1).flatten(0, 1)  # (batch * heads, queries or 1, keys)
+    mixed = _Products.apply(*(x.flatten(0, 1) for x in (query, key, value)), hiding, causal, scale)
     return mixed.unflatten(0, query.shape[:2])
 
 
@@ -86,17 +103,16 @@ class _Products(torch.autograd.Function):
     """Queries, keys and values (rows, length, width) to what is mixed (rows, queries, width)."""
 
     @staticmethod
-    def forward(ctx, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, causal: bool, scale: float):
+    def forward(ctx, query: Tensor, key: Tensor, value: Tensor, hiding: Tensor | None, causal: bool, scale: float):
         mixed, weights = [], []
         with torch.autocast("cpu", enabled=False):
             for part, seen in _blocks(query.shape[1], key.shape[1], causal):
-                if causal:
-                    bias = _causal_bias(part, query.dtype)
+                hidden = _future(part, query.dtype) if causal else hiding
                 keys = key[:, :seen].transpose(1, 2)  # (rows, width, seen)
-                unbiased = bias is None
-                scores = torch.baddbmm(
-                    query.new_zeros(()) if unbiased else bias, query[:, part], keys, beta=not unbiased, alpha=scale
-                )
+                if hidden is None:
+                    scores = _scaled(query[:, part], keys, scale)
+                else:
+                    scores = torch.baddbmm(hidden, query[:, part], keys, alpha=scale)
                 weights.append(scores.softmax(-1))  # (rows, part, seen)
                 mixed.append(torch.bmm(weights[-1], value[:, :seen]))
         ctx.save_for_backward(query, key, value, *weights)
@@ -113,6 +129,7 @@ class _Products(torch.autograd.Function):
             for (part, seen), weight in reversed([*zip(blocks, weights, strict=True)]):  # the last block sees all keys
                 queries, to_mixed = query[:, part], gradient[:, part]
                 to_weight = torch.bmm(to_mixed, value[:, :seen].transpose(1, 2))
+                # Autograd's own step: weight * (to_weight - (weight * to_weight).sum(-1)), in one pass.
                 to_scores = torch._softmax_backward_data(to_weight, weight, -1, weight.dtype)
                 to_queries.append(_scaled(to_scores, key[:, :seen], ctx.scale))
                 to_scores, weight = to_scores.transpose(1, 2), weight.transpose(1, 2)  # (rows, seen, part)
@@ -129,17 +146,18 @@ def _blocks(queries: int, keys: int, causal: bool) -> list[tuple[slice, int]]:
     if not causal:
         return [(slice(0, queries), keys)]
     size = max(QUERIES, -(-queries // BLOCKS))
-    ends = [min(first + size, queries) for first in range(0, queries, size)]
-    return [(slice(first, end), end) for first, end in zip([0, *ends], ends, strict=False)]
+    firsts = range(0, queries, size)
+    return [(slice(first, min(first + size, queries)), min(first + size, queries)) for first in firsts]
 
 
-def _causal_bias(part: slice, dtype: torch.dtype) -> Tensor:
-    """What keeps a block's queries from the keys behind them (part, seen)."""
+def _future(part: slice, dtype: torch.dtype) -> Tensor:
+    """What hides the keys behind each of a block's queries from it (part, seen)."""
     unseen = torch.full((part.stop - part.start, part.stop), torch.finfo(dtype).min, dtype=dtype)
     return unseen.triu_(part.start + 1)
 
 
 def _scaled(left: Tensor, right: Tensor, scale: float) -> Tensor:
+    """The product times scale, rounded once; what stands first in `baddbmm` is not read."""
     return torch.baddbmm(left.new_zeros(()), left, right, beta=0, alpha=scale)
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from storylab import __version__
 from storylab.errors import StoryLabError
-from storylab.heap import keep_what_is_freed
 from storylab.memory import enough_memory
 from storylab.processes import are_several, first_speaks, is_first, is_silent, join
 
@@ -74,7 +73,6 @@ def _train(options: argparse.Namespace, recipes: Path, find_base: Callable[[str]
         recipe = _recipe(path, options)
     from storylab.training.run import run  # imports torch, transformers and accelerate
 
-    keep_what_is_freed()
     folder = run(
         recipe,
         checkpoints=project / "checkpoints",

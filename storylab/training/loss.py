@@ -17,8 +17,8 @@ from storylab.framing import IGNORED
 from storylab.training.attention import ProductAttention
 from storylab.training.story_attention import PLAIN, Layout, attending, pays
 
-LOGITS_AT_ONCE = 2**23
-"""How many logits are held at once, and their gradient: 16 MB each in bf16."""
+LOGITS_AT_ONCE = 2**22
+"""How many logits are held at once: 16 MB in fp32."""
 BARE_HEADS = {"gpt2", "llama", "storylab-encoder", "storylab-seq2seq"}
 """Model types whose logits are what their head returns; others scale or cap them afterwards."""
 
@@ -111,20 +111,17 @@ class _HeadLoss(torch.autograd.Function):
 
 
 def _with_gradient(logits: Tensor, labels: Tensor, label_smoothing: float) -> tuple[Tensor, Tensor]:
-    """The summed loss and its gradient to the logits (rows, vocabulary): both come of one softmax."""
+    """The summed loss and its gradient to the logits (rows, vocabulary): both come of one softmax, in fp32."""
     of_labels = torch.arange(len(labels), device=labels.device), labels
-    shares = logits.softmax(-1)  # computed in fp32, and rounded once, as their gradient would be
+    shares = logits.softmax(-1, dtype=torch.float32)
     # The largest logit's share is exp(it - logsumexp), and never so small that its logarithm is lost.
-    logsumexp = logits.amax(-1).float() - shares.amax(-1).float().log()
-    chosen = logits[of_labels].float()
-    loss = logsumexp - (1 - label_smoothing) * chosen
-    to_chosen = (chosen - logsumexp).exp() - 1 + label_smoothing
+    logsumexp = logits.amax(-1).float() - shares.amax(-1).log()
+    loss = logsumexp - (1 - label_smoothing) * logits[of_labels].float()
+    shares[of_labels] -= 1 - label_smoothing  # scatter_add_ would copy all of them
     if label_smoothing:
         loss -= label_smoothing * logits.mean(-1, dtype=torch.float32)
         shares -= label_smoothing / logits.shape[1]
-        to_chosen -= label_smoothing / logits.shape[1]
-    shares[of_labels] = to_chosen.to(shares.dtype)  # scatter_ would copy all of them, twice
-    return loss.sum(), shares
+    return loss.sum(), shares.to(logits.dtype)
 
 
 def _summed(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:

@@ -7,6 +7,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from storylab.framing import IGNORED
 from storylab.models import EncoderConfig, EncoderStoryteller, Seq2SeqConfig, Seq2SeqStoryteller
+from storylab.training import attention
 from storylab.training import loss as losses
 from storylab.training.loss import head_loss, summed_loss
 
@@ -93,6 +94,32 @@ def test_in_bf16_the_gradients_differ_by_rounding_alone(name):
         return float(sum((found[t] - exact[t]).norm() for t in exact) / sum(exact[t].norm() for t in exact))
 
     assert 0 < error(summed_loss) < 1.2 * error(plain_loss)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("largest", [-3.0, 6.2, 8.0, 60.0])
+def test_a_sure_token_has_the_loss_and_the_gradient_of_its_logits(dtype, largest):
+    """Where the label's share is nearly one, what is left of it must not be lost in rounding."""
+    logits = torch.tensor([[largest, 0, 0, 0], [0, largest, 1, -1]], dtype=dtype)
+    labels = torch.tensor([0, 1])
+    exact = logits.double().requires_grad_()
+    expected = F.cross_entropy(exact, labels, reduction="sum")
+    expected.backward()
+    loss, gradient = losses._with_gradient(logits, labels, 0.0)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-6)
+    rounding = 2 * torch.finfo(dtype).eps
+    torch.testing.assert_close(gradient.double(), exact.grad, rtol=rounding, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "encoder", "seq2seq"])
+def test_on_a_processor_attention_is_computed_by_products(name, monkeypatch):
+    model, batch, calls = models()[name], batch_for(name), []
+    computed = attention.product_attention
+    monkeypatch.setattr(attention, "product_attention", lambda *about: calls.append(about) or computed(*about))
+    summed_loss(model, batch)
+    assert len(calls) == (3 if name == "seq2seq" else 1)
+    plain_loss(model, batch)
+    assert len(calls) == (3 if name == "seq2seq" else 1)
 
 
 def test_without_gradients_it_is_the_same_number():

@@ -1,6 +1,7 @@
 """`python -m train`: what it prints, where it writes, how it refuses."""
 
 import json
+import runpy
 import shutil
 
 import pytest
@@ -51,6 +52,15 @@ def test_a_recipe_becomes_a_checkpoint_beside_it(project, capsys):
     # Where it ended, there is nothing left to do but to write the checkpoint again.
     assert command(project, "tiny", "--device", "cpu", "--dtype", "fp32", "--resume", *changes(*QUICK)) == 0
     assert (project / "runs" / "tiny" / "state.pt").is_file()
+
+
+def test_the_process_of_a_training_keeps_what_is_freed(monkeypatch, capsys):
+    called = []
+    monkeypatch.setattr("storylab.heap.keep_what_is_freed", lambda: called.append(True))
+    monkeypatch.setattr("sys.argv", ["train", "nothing"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("train", run_name="__main__")
+    assert called and ended.value.code == 2 and "there is no recipe" in capsys.readouterr().err
 
 
 def test_a_recipe_may_be_a_path(project, capsys):

@@ -59,17 +59,18 @@ def test_those_who_close_their_pages_leave_the_line(narrow):
 
 
 def test_nobody_has_more_than_their_minutes_tellings_and_others_go_on(narrow, texts):
-    async def ask(number: int, times: int) -> list[str]:
-        """Ask so often, four at a time: what the tests before left in the line has its places there as well."""
+    async def refused(number: int, fours: int) -> list[str]:
+        """Ask four at a time, as what the tests before left in the line has its places there too, until refused."""
         async with client() as shared:
-            one = Visitor(number, shared, narrow.url)
-            for first in range(0, times, 4):
-                await asyncio.gather(*(one.ask(QUESTIONS[0]) for _ in range(first, min(first + 4, times))))
-            return sorted(answer.refusal for answer in one.answers if answer.refusal)
+            one, told = Visitor(number, shared, narrow.url), []
+            while fours and not told:
+                await asyncio.gather(*(one.ask(QUESTIONS[0]) for _ in range(4)))
+                fours, told = fours - 1, [answer.refusal for answer in one.answers if answer.refusal]
+            return told
 
-    refused = run(ask(5000, 16))
-    assert refused and all("Everybody has 12 tellings a minute here; try again in" in one for one in refused)
-    assert run(ask(5001, 2)) == []
+    told = run(refused(5000, 20))
+    assert told and all("Everybody has 12 tellings a minute here; try again in" in one for one in told)
+    assert run(refused(5001, 1)) == []
 
 
 def test_more_tokens_than_are_told_here_are_refused(narrow):
