@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from benchmarks.record import DOCS
 from benchmarks.rows import Row, Side, compare
 from storylab.framing import IGNORED, Autoregressive, EncodedStory, Framing, Packed, encode_stories
+from storylab.heap import keep_what_is_freed
 from storylab.stories import read_stories
 from storylab.tokenizers import load_tokenizer
 from storylab.training.build import build_model
@@ -64,6 +65,7 @@ class Packs(Packed):
 
 def rows(options: Namespace) -> Iterator[Row]:
     """Measure it."""
+    keep_what_is_freed()  # as `python -m train` does
     recipe, tokenizer = read_recipe(TRAIN / "gpt2-mini-finetuned.toml"), load_tokenizer(str(TRAIN / "vocabulary"))
     stories = encode_stories(read_stories(options.stories, limit=STORIES), tokenizer)
     stories = [story for story in stories if len(story.tokens) < LENGTH]
